@@ -1,0 +1,1 @@
+"""What citypulse's services say in common."""
