@@ -1,0 +1,55 @@
+# The one door to citypulse. `make` alone lists what it can do.
+# Variables may stand on the command line (`make demo RATE=500`) or in the environment.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+export CITYPULSE_HOME ?= $(CURDIR)/.citypulse
+BIN := $(CITYPULSE_HOME)/venv/bin
+CONTROL := @control/bootstrap.sh && $(BIN)/citypulse-control
+
+.PHONY: help
+help: ## this list
+	@echo "citypulse: what cities say on X, counted live. Begin with: make demo"
+	@echo
+	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@echo
+	@echo "Variables: CITYPULSE_HOME=dir (state), PORT_OFFSET=n (all ports), WORKERS=n (Spark workers)"
+
+##@ Run
+.PHONY: demo up status logs verify down clean
+demo: ## set up, start, feed, wait, verify, show  [TWEETS=file COUNTRIES="CA GB" SHIFT=now RATE=n DURATION=3m KEEP=1]
+	$(CONTROL) demo
+
+up: ## start the servers; with X_BEARER_TOKEN_FILE=file COUNTRIES="CA GB" the live run on X too
+	$(CONTROL) up
+
+status: ## every service: state, memory, address, health
+	$(CONTROL) status
+
+logs: ## follow a service's log: make logs SERVICE=kafka1 (without SERVICE: the list)
+	$(CONTROL) logs
+
+verify: ## ledgers and recount: nothing lost, no number wrong  [RUN=demo]
+	$(CONTROL) verify
+
+down: ## stop everything in order; topics, tables, checkpoint and journal stay
+	$(CONTROL) down
+
+clean: ## delete this checkout's state (says what), after asking; YES=1 does not ask
+	$(CONTROL) clean
+
+##@ Build and prove
+.PHONY: archives test lint fresh
+archives: ## fetch and check everything that gets installed, into the cache shared by all clones
+	$(CONTROL) archives
+
+test: ## unit tests, then the whole pipeline on real servers of its own
+	@control/bootstrap.sh --dev && tests/run.sh
+
+lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck
+	@control/bootstrap.sh --dev && control/lint.sh
+
+fresh: ## the README's commands in an empty Debian 12 root (needs root and debootstrap)
+	@tests/fresh/run.sh

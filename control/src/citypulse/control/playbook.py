@@ -1,0 +1,123 @@
+"""Runs an Ansible playbook against the native inventory and shows its way in calm lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from citypulse.control.faults import Exit, Fault
+from citypulse.control.installation import Installation
+from citypulse.control.services import services
+from citypulse.control.steps import Ticker, console
+
+_INTERRUPTED = 99
+
+
+@dataclass
+class _Outcome:
+    changed: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+def play(inst: Installation, name: str, variables: Mapping[str, object], *arguments: str) -> int:
+    """Run `infra/ansible/<name>.yml` with `variables` on top of the installation's own.
+
+    Ansible's whole output goes to `log/ansible-<name>.log`; the plays and how long each took are
+    shown. Returns the number of changed tasks; raises `Fault` with the sentences of what failed.
+    """
+    ansible = inst.checkout / "infra" / "ansible"
+    inst.log_dir.mkdir(parents=True, exist_ok=True)
+    log = inst.log_dir / f"ansible-{name}.log"
+    binaries = Path(sys.executable).parent
+    read_end, write_end = os.pipe()
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ansible / "ansible.cfg"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(inst.checkout / "control" / "ansible_callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "citypulse_progress",
+        "CITYPULSE_PROGRESS_FD": str(write_end),
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+    }
+    command = [
+        str(binaries / "ansible-playbook"),
+        "-i",
+        "inventories/native",
+        "-e",
+        f"@{_write_variables(inst, name, variables)}",
+        *arguments,
+        f"{name}.yml",
+    ]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ansible,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[write_end],
+        )
+        os.close(write_end)
+        try:
+            outcome = _follow(read_end)
+        finally:
+            code = process.wait()
+    if code == _INTERRUPTED or code < 0:
+        raise KeyboardInterrupt
+    if code:
+        raise _fault(inst, name, log, outcome)
+    return outcome.changed
+
+
+def _follow(read_end: int) -> _Outcome:
+    """Show the events of the callback plugin until the playbook closes its end."""
+    outcome = _Outcome()
+    ticker = Ticker()
+    title, began = "", time.monotonic()
+    with os.fdopen(read_end) as events:
+        for line in events:
+            event = json.loads(line)
+            if "play" in event:
+                if title:
+                    ticker.close(f"{title}  [dim]{time.monotonic() - began:.0f} s[/dim]")
+                title, began = event["play"], time.monotonic()
+                ticker.say(f"{title} …")
+            elif "failed" in event:
+                outcome.failures.append((event["host"], event["failed"].strip()))
+            elif "changed" in event:
+                outcome.changed = event["changed"]
+    ticker.close(f"{title}  [dim]{time.monotonic() - began:.0f} s[/dim]" if title else "")
+    return outcome
+
+
+def _write_variables(inst: Installation, name: str, variables: Mapping[str, object]) -> Path:
+    own = {
+        "citypulse_home": str(inst.home),
+        "citypulse_cache": str(inst.cache),
+        "citypulse_port_offset": inst.port_offset,
+        "citypulse_workers": inst.workers,
+    }
+    path = inst.home / "run" / f"variables-{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**own, **variables}, indent=1))
+    return path
+
+
+def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome) -> Fault:
+    for host, sentence in outcome.failures:
+        console.print(f"      [red]{host}[/red]: {sentence}", markup=True)
+    if not outcome.failures:
+        return Fault(f"The playbook {name}.yml failed; the end of {log} says why.", detail=_tail(log))
+    # A service that said how it ended knows best which of the exit codes this is.
+    said = {s.exit_status for s in services(inst) if not s.pid and s.state in ("EXITED", "FATAL", "BACKOFF")}
+    code = next((Exit(c) for c in (3, 4, 2) if c in said), Exit.FAULT)
+    return Fault(f"{name}.yml stopped at the above; its whole output is in {log}.", code)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])

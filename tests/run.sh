@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# make test: unit tests, then the pipeline on real servers in a home and on ports of its own.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+home=${CITYPULSE_HOME:-$PWD/.citypulse}
+PATH="$home/dev/bin:$PATH"
+export PYTHONFAULTHANDLER=1
+began=$SECONDS
+status=0
+
+stage() {
+  local name=$1
+  shift
+  local from=$SECONDS
+  echo "== $name"
+  if "$@"; then
+    echo "== $name: well, $((SECONDS - from)) s"
+  else
+    echo "== $name: FAILED, $((SECONDS - from)) s"
+    status=1
+  fi
+}
+
+stage "unit tests" pytest -q --timeout 300 tests/unit
+stage "pipeline on real servers" pytest -v -s --timeout 900 tests/pipeline
+echo "== all: $((SECONDS - began)) s"
+exit "$status"
