@@ -17,6 +17,7 @@ WHAT_IT_IS = {
     "archives.json": "which archives are installed",
     "bin": "commands",
     "etc": "configuration of the services",
+    "java_home": "where Java 17 is",
     "dev": "tools for tests and lint",
     "log": "logs",
     "opt": "installed servers and services",
