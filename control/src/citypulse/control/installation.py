@@ -9,7 +9,7 @@ from pathlib import Path
 
 from citypulse.control.faults import Exit, Fault
 
-CHECKOUT = Path(__file__).resolve().parents[5]
+CHECKOUT = Path(__file__).resolve().parents[4]
 """The root of the checkout that this command belongs to."""
 
 HIGHEST_DEFAULT_PORT = 9402
