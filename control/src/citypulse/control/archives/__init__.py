@@ -1,0 +1,7 @@
+"""Archives: everything that gets installed, fetched once, checked against committed locks, packed into tars.
+
+Reading order: `cache` (what all clones share), `lock` and `tars` (what a good archive is), `jars` (servers,
+from Maven poms), `requirements`, `wheels`, `own` and `environments` (services, from pinned requirements),
+`manifest` (what the installation reads), `building` (all of it at once). Beside them: `workshop`, `processes`
+and `progress` (what a person sees meanwhile).
+"""
