@@ -49,7 +49,7 @@ class Cache:
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
-        """A temporary directory on the cache's own file system, from which a file can be renamed into place."""
+        """A temporary directory on the cache's file system, so that files can be renamed into place."""
         parent = self.root / "tmp"
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=parent) as directory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 
 from citypulse.control.archives import lock, tars
@@ -31,13 +31,13 @@ def archive(pom: Path, locked: Mapping[str, str], shop: Workshop, task: Task) ->
     tar = shop.cache.archives / f"{component}-{short_hash(pom.read_bytes(), lock.text(wanted))}.tar"
     digest = tars.intact(tar)
     if digest is not None and tars.contents(tar) == wanted:
-        task.end(f"{len(wanted)} jars, {size(tar.stat().st_size)}, in the cache")
+        task.end(f"{_jars(wanted)}, {size(tar.stat().st_size)}, in the cache")
     else:
         with shop.cache.scratch(component) as scratch:
             jars = fetch(pom, scratch / "lib", shop, task, len(wanted))
             lock.check(wanted, digests(component, jars), shop.cache.maven_repository)
             digest = tars.pack({f"{component}/lib/{jar.name}": jar for jar in jars}, tar, scratch)
-        task.end(f"{len(jars)} jars, {size(tar.stat().st_size)}")
+        task.end(f"{_jars(jars)}, {size(tar.stat().st_size)}")
     tars.keep_newest(tar, component)
     return Archive(component=name, version=version, path=str(tar), sha256=digest)
 
@@ -47,8 +47,8 @@ def fetch(
 ) -> list[Path]:
     """Have Maven copy the pom's jars to `destination`, fetching what is not in the cache; the jars, sorted.
 
-    Mirrors and proxies are what the user's own Maven settings say. Raises `Fault` with Maven's last lines when it
-    fails.
+    Mirrors and proxies are what the user's own Maven settings say. Raises `Fault` with Maven's last lines when
+    it fails.
     """
     destination.mkdir()
     fetched = 0
@@ -65,7 +65,7 @@ def fetch(
             received += float(downloaded[1]) * _UNIT[downloaded[2]]
             task.show(f"Maven: {fetched} files, {size(received)} fetched", copied(), expected)
         elif "Copying " in line:
-            task.show(f"{copied()} jars copied", copied(), expected)
+            task.show(f"{_jars(range(copied()))} copied", copied(), expected)
 
     task.show("Maven starts")
     try:
@@ -90,3 +90,7 @@ def fetch(
 def digests(component: str, jars: list[Path]) -> dict[str, str]:
     """Name in the archive to sha256."""
     return {f"{component}/lib/{jar.name}": sha256(jar) for jar in jars}
+
+
+def _jars(several: Sized) -> str:
+    return "1 jar" if len(several) == 1 else f"{len(several)} jars"
