@@ -1,0 +1,85 @@
+"""What was sent, to whom, when: the record that every later check is measured by.
+
+The truth file holds JSON lines: a header `{"truth":1,"source":...,"seed":...}`, then one line per delivery,
+`{"at":ms,"stream":n,"token":"<8 hex of the token's sha256>","message":{as sent}}`, written after the write to
+that stream returned. Lines reach the operating system before they are counted: who reads `sent` N in /status
+finds N deliveries in the file.
+
+"Sent" is what a server can know: the bytes left this process. What a connection that broke may not have
+handed to its client is named in a second file beside it, `<truth>.undelivered`, in the same form with a
+`cause`:
+
+- `no stream`: the token has rules that match, but no stream was connected (X drops such a post; with hold
+  there are none);
+- `unsent`: the stream ended before the write of this message;
+- `in doubt`: sent, and so in the truth too, but the client's kernel had not acknowledged it when the stream
+  ended. What the kernel had acknowledged and the client never read cannot be seen from here, as X cannot see
+  it.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+__all__ = ["Truth", "header"]
+
+
+def header(source: str, seed: int | None) -> bytes:
+    """The first line of a truth file."""
+    return msgspec.json.encode({"truth": 1, "source": source, "seed": seed}) + b"\n"
+
+
+class Truth:
+    """Writes the truth and its undelivered file; without a path it only counts."""
+
+    def __init__(self, path: Path | None, first_line: bytes) -> None:
+        self.sent = 0
+        self.undelivered = 0
+        self._deliveries: IO[bytes] | None = None
+        self._undelivered: IO[bytes] | None = None
+        if path is not None:
+            self._deliveries = path.open("wb")
+            self._deliveries.write(first_line)
+            self._deliveries.flush()
+            self._undelivered = path.with_name(path.name + ".undelivered").open("wb")
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is a file; without one, what is not delivered need not even be rendered."""
+        return self._deliveries is not None
+
+    def record(self, at: int, stream: int, token: str, messages: list[bytes]) -> None:
+        """Note that these messages (JSON as sent) went to a stream at `at` ms."""
+        if self._deliveries is not None:
+            start = b'{"at":%d,"stream":%d,"token":"%s","message":' % (at, stream, token.encode())
+            self._deliveries.write(
+                b"".join([part for message in messages for part in (start, message, b"}\n")])
+            )
+            self._deliveries.flush()
+        self.sent += len(messages)
+
+    def miss(self, at: int, stream: int | None, token: str, cause: str, messages: Iterable[bytes]) -> None:
+        """Note messages that did not reach, or perhaps did not reach, the client; `stream` is None where none
+        was connected.
+        """
+        shown = b"null" if stream is None else b"%d" % stream
+        start = b'{"at":%d,"stream":%b,"token":"%s","cause":"%s","message":' % (
+            at,
+            shown,
+            token.encode(),
+            cause.encode(),
+        )
+        for message in messages:
+            self.undelivered += cause != "in doubt"
+            if self._undelivered is not None:
+                self._undelivered.write(start + message + b"}\n")
+        if self._undelivered is not None:
+            self._undelivered.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (self._deliveries, self._undelivered):
+            if file is not None:
+                file.close()
