@@ -21,13 +21,17 @@ class Ref(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True):
     """One received post.
 
-    A place that is not known leaves all its fields null; `city` is set only where `place_id` stands for a city.
+    A place that is not known leaves all its fields null; `city` is set only where `place_id` stands for a
+    city.
     """
 
     id: int
     """Id as received."""
     post: int
-    """Identity for counting: the first version's id, so that a post counts once however often it is edited."""
+    """Identity for counting:
+
+    the first version's id, so that a post counts once however often it is edited.
+    """
     at: int
     """When the first version was created: milliseconds since the epoch, UTC."""
     author: int | None

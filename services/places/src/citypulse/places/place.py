@@ -1,9 +1,10 @@
 """A place as producers share it: the value of a record in the compacted topic `places`, keyed by city id.
 
-An event carries only a city's id. Its name travels here: the producer that meets a city first publishes it, and has the
-acknowledgement before it sends the first event of that city, so a reader that knows the topic up to its end knows every
-city it meets. A producer reads the topic before it sends anything, and never publishes a city that is in it already:
-the name stays the one first seen, and compaction, which keeps the last record of a key, keeps that one.
+An event carries only a city's id. Its name travels here: the producer that meets a city first publishes it,
+and has the acknowledgement before it sends the first event of that city, so a reader that knows the topic up
+to its end knows every city it meets. A producer reads the topic before it sends anything, and never publishes
+a city that is in it already: the name stays the one first seen, and compaction, which keeps the last record
+of a key, keeps that one.
 """
 
 import msgspec
@@ -75,7 +76,8 @@ def bbox_centre(bbox: tuple[float, float, float, float]) -> tuple[float, float]:
     """The middle of a bounding box.
 
     Args:
-        bbox: west, south, east and north edge in degrees; west is greater than east where the box crosses the antimeridian.
+        bbox: west, south, east and north edge in degrees; west is greater than east where the box crosses the
+            antimeridian.
 
     Returns:
         Latitude and longitude in degrees, the longitude within -180 and 180.

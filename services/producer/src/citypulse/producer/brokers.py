@@ -1,0 +1,142 @@
+"""The Kafka client, set so that nothing is lost, reordered, or given up.
+
+What kafka-python would do otherwise: ask for the brokers' version, and so fail to start without brokers (the
+version is given); give records up after two minutes (a day here: `sender` decides, from the age of the
+oldest); create topics by accident (they are the deployment's); block `send` for a minute without metadata (a
+moment, so that a stop is heard).
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from citypulse.producer.config import Kafka
+
+GIVE_UP_MS = 24 * 3600 * 1000
+BLOCK_MS = 1000
+_ANSWER_SECONDS = 10.0
+
+# The client logs records' keys at DEBUG and every reconnect at INFO.
+logging.getLogger("kafka").setLevel(logging.WARNING)
+
+
+def _common(kafka: Kafka, client_id: str) -> dict[str, object]:
+    return {
+        "bootstrap_servers": list(kafka.bootstrap_servers),
+        "client_id": client_id,
+        "api_version": tuple(int(part) for part in kafka.api_version.split(".")),
+        "request_timeout_ms": kafka.request_timeout_ms,
+        "reconnect_backoff_ms": 100,
+        "reconnect_backoff_max_ms": 2000,
+        "metadata_max_age_ms": 60_000,
+    }
+
+
+def producer(kafka: Kafka, client_id: str) -> KafkaProducer:
+    """A client that sends in order, with acks=all.
+
+    It starts without brokers, and finds them when they come.
+    """
+    return KafkaProducer(
+        **_common(kafka, client_id),
+        acks="all",
+        enable_idempotence=True,
+        delivery_timeout_ms=GIVE_UP_MS,
+        max_block_ms=BLOCK_MS,
+        linger_ms=kafka.linger_ms,
+        batch_size=kafka.batch_bytes,
+        compression_type=None if kafka.compression == "none" else kafka.compression,
+        allow_auto_create_topics=False,
+        metrics_enabled=False,
+    )
+
+
+def discard(client: KafkaProducer) -> None:
+    """End a client whose records may never be acknowledged; those are given up.
+
+    `close` alone would wait for them, raise, and leave its thread and their memory behind.
+    """
+    client._sender.force_close()
+    client._sender.join(5)
+    client.close(timeout=0)
+
+
+def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
+    """A client that reads whole topics; it is in no group and commits nothing."""
+    return KafkaConsumer(
+        **_common(kafka, client_id),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        allow_auto_create_topics=False,
+        fetch_max_bytes=16 << 20,
+        max_partition_fetch_bytes=4 << 20,
+        max_poll_records=20_000,
+        check_crcs=False,
+        metrics_enabled=False,
+    )
+
+
+def read_topic(
+    client: KafkaConsumer,
+    topic: str,
+    take: Callable[[bytes | None, bytes | None], None],
+    stopping: Callable[[], bool],
+) -> bool:
+    """Read a topic from its beginning to where it ends now.
+
+    Args:
+        client: as `consumer` makes it.
+        topic: its full name.
+        take: called with key and value of each record.
+        stopping: once true, reading ends early.
+
+    Returns:
+        Whether it was read to its end; False where the topic does not exist or reading ended early.
+
+    Raises:
+        KafkaError: the brokers do not answer.
+    """
+    numbers = client.partitions_for_topic(topic)
+    if not numbers:
+        return False
+    partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+    client.assign(partitions)
+    ends = client.end_offsets(partitions)
+    starts = client.beginning_offsets(partitions)
+    open_partitions = {partition for partition in partitions if starts[partition] < ends[partition]}
+    client.seek_to_beginning(*partitions)
+    heard = time.monotonic()
+    while open_partitions:
+        if stopping():
+            return False
+        batches = client.poll(timeout_ms=500)
+        for partition, records in batches.items():
+            for record in records:
+                if record.offset < ends[partition]:
+                    take(record.key, record.value)
+        # The position, not the last record: compaction leaves gaps, at the end too.
+        open_partitions = {p for p in open_partitions if client.position(p) < ends[p]}
+        if batches:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > _ANSWER_SECONDS:
+            raise KafkaError(f"the brokers gave no record of {topic} for {_ANSWER_SECONDS:g} s")
+    return True
+
+
+def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Callable[[], bool]) -> set[str] | None:
+    """The ids of the cities that the topic of places holds, or None where it cannot be read for now."""
+    cities: set[str] = set()
+
+    def take(key: bytes | None, value: bytes | None) -> None:
+        if key is not None and value is not None:
+            cities.add(key.decode())
+
+    client = consumer(kafka, client_id)
+    try:
+        return cities if read_topic(client, topic, take, stopping) else None
+    finally:
+        client.close()

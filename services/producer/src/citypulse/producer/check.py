@@ -1,0 +1,76 @@
+"""Would a run work? Asks everything that it needs, and changes nothing."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import click
+from kafka.errors import KafkaError
+
+from citypulse import places
+from citypulse.producer import brokers, rules
+from citypulse.producer.config import Config
+from citypulse.producer.x import BrokenError, HttpError, XClient
+
+
+def run(config: Config, token: str) -> bool:
+    """Check X, the brokers, the topics and the journal, with a line for each.
+
+    Returns:
+        Whether all is well.
+
+    Raises:
+        StopError: the configuration cannot be, or X refuses.
+    """
+    wanted = rules.configured(config)
+    lines = [_journal(Path(config.journal.dir)), _x(config, token, wanted), *_brokers(config)]
+    for well, line in lines:
+        click.echo(f"{'ok  ' if well else 'FAIL'} {line}")
+    return all(well for well, _ in lines)
+
+
+def _journal(directory: Path) -> tuple[bool, str]:
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        return False, f"journal.dir = {directory} cannot be written"
+    used = ""
+    if (directory / "lock").exists():
+        with (directory / "lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                used = f", in use by process {file.read().strip()}"
+    return True, f"journal  {directory}{used}"
+
+
+def _x(config: Config, token: str, wanted: list[rules.Rule]) -> tuple[bool, str]:
+    try:
+        existing = XClient(config.x, token).rules()
+    except (HttpError, BrokenError) as error:
+        return False, f"X        {config.x.base_url}: {error}"
+    plan = rules.plan(existing, wanted, config.name)
+    return True, (
+        f"X        {config.x.base_url}: {len(wanted)} rules wanted; a run deletes {len(plan.delete)}, adds"
+        f" {len(plan.add)}, leaves {len(existing) - len(plan.delete)}"
+    )
+
+
+def _brokers(config: Config) -> list[tuple[bool, str]]:
+    servers = ", ".join(config.kafka.bootstrap_servers)
+    client = brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-check")
+    try:
+        topics = client.topics()
+    except KafkaError as error:
+        return [(False, f"brokers  {servers}: {type(error).__name__}: {error}")]
+    finally:
+        client.close()
+    if not topics:
+        return [(False, f"brokers  {servers}: no answer, or not a topic there")]
+    needed = sorted({config.topic(feed.topic) for feed in config.feeds} | {places.topic_name(config.run)})
+    return [(True, f"brokers  {servers}")] + [
+        (
+            topic in topics,
+            f"topic    {topic}{'' if topic in topics else ' does not exist: the deployment makes it'}",
+        )
+        for topic in needed
+    ]

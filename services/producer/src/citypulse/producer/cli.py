@@ -1,0 +1,124 @@
+"""`citypulse-producer`: run, check, ledger."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from citypulse.producer import logs
+from citypulse.producer.config import Config, Feed, bearer_token, environment, load
+from citypulse.producer.errors import StopError
+
+_EPILOG = """\b
+Examples:
+  citypulse-producer check --config producer.toml
+  citypulse-producer run --config producer.toml
+  X_BEARER_TOKEN_FILE=token citypulse-producer run --config producer.toml --countries CA,GB
+  citypulse-producer ledger --config producer.toml --truth truth.jsonl
+
+Exit codes: 0 well, 1 failed or found a fault, 2 bad input, 3 X refused, 4 disk or memory short.
+"""
+
+
+class _Group(click.Group):
+    """Turns every foreseen end into one sentence and its exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except StopError as error:
+            click.echo(f"citypulse-producer: {error}", err=True)
+            sys.exit(error.exit_code)
+
+
+@click.group(cls=_Group, epilog=_EPILOG)
+@click.version_option(package_name="citypulse-producer")
+def main() -> None:
+    """X's filtered stream through a disk journal into Kafka."""
+
+
+def _options(function: Any) -> Any:
+    file = click.Path(path_type=Path, dir_okay=False)
+    for option in (
+        click.option("--topic", default="tweets", show_default=True, help="Its topic."),
+        click.option("--query", default="", help="What its posts must match besides; X's rule grammar."),
+        click.option("--cities", default="", help="Its cities: names, place ids, or CA:NAME, by commas."),
+        click.option(
+            "--places", default="", help="Its places, as X's operator place: takes them, by commas."
+        ),
+        click.option("--countries", default="", help="Its countries: CA,GB or `all`."),
+        click.option("--feed", default="all", show_default=True, help="A feed for the following options."),
+        click.option(
+            "--config", "file", type=file, help="TOML; every key is an environment variable as well."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _load(
+    file: Path | None, feed: str, countries: str, places: str, cities: str, query: str, topic: str
+) -> Config:
+    lists = [
+        tuple(item.strip() for item in text.split(",") if item.strip())
+        for text in (countries, places, cities)
+    ]
+    given = any(lists) or query.strip()
+    extra = Feed(feed, tuple(" ".join(lists[0]).split()), lists[1], lists[2], query, topic) if given else None
+    return load(file, environment(), extra)
+
+
+@main.command(epilog=_EPILOG)
+@_options
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+def run(log_level: str, **options: Any) -> None:
+    """Stream until SIGTERM.
+
+    Whatever X sends is in the journal before anything else happens to it, and leaves the journal when Kafka
+    has acknowledged it. A SIGTERM closes the stream, drains what it can within stop_seconds, and exits with
+    0.
+    """
+    from citypulse.producer import service
+
+    config = _load(**options)
+    token = bearer_token(config, environment())
+    logs.configure(log_level)
+    service.run(config, token)
+
+
+@main.command(epilog=_EPILOG)
+@_options
+def check(**options: Any) -> None:
+    """Say whether a run would work:
+
+    configuration, journal, X and its rules, brokers and topics. Changes nothing.
+    """
+    from citypulse.producer import check as checks
+
+    config = _load(**options)
+    token = bearer_token(config, environment())
+    logs.configure("error")
+    sys.exit(0 if checks.run(config, token) else 1)
+
+
+@main.command(epilog=_EPILOG)
+@_options
+@click.option(
+    "--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="What replay wrote down."
+)
+@click.option(
+    "--wait", type=float, default=30.0, show_default=True, help="Seconds for the journal to drain first."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def ledger(truth: Path | None, wait: float, as_json: bool, **options: Any) -> None:
+    """Prove that nothing is lost: what is journaled, and what was sent by replay, is in Kafka.
+
+    Compares ids. Exits with 1 where one is missing. Works beside a running producer: it compares what was
+    journaled before it began, and gives that time to be sent.
+    """
+    from citypulse.producer import ledger as ledgers
+
+    config = _load(**options)
+    logs.configure("error")
+    sys.exit(0 if ledgers.run(config, truth, wait, as_json) else 1)

@@ -1,0 +1,76 @@
+"""/metrics, /healthz and /readyz."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from citypulse.producer import metrics
+from citypulse.producer.config import Http
+from citypulse.producer.errors import BadInputError
+from citypulse.producer.sender import Sender
+
+THREADS = ("stream", "committer", "sender")
+SLOW_SECONDS = 30.0
+"""From this age of the oldest unacknowledged record on, Kafka does not take what we send."""
+
+
+class Health:
+    """Whether the process works, and whether it does what it is for."""
+
+    def __init__(self, alive: Callable[[], list[str]], sender: Sender) -> None:
+        self._alive = alive
+        self._sender = sender
+
+    def healthy(self) -> dict[str, bool]:
+        """Every thread runs. If one does not, the process is about to end."""
+        alive = self._alive()
+        return {thread: thread in alive for thread in THREADS}
+
+    def ready(self) -> dict[str, bool]:
+        """X is connected, and Kafka takes what comes. Neither is needed for the journal to be safe."""
+        return self.healthy() | {
+            "connected": metrics.stream_is("connected"),
+            "brokers": self._sender.connected,
+            "acknowledges": self._sender.oldest_unacknowledged_seconds() < SLOW_SECONDS,
+        }
+
+
+def serve(http: Http, health: Health) -> ThreadingHTTPServer:
+    """A server that listens; its `serve_forever` serves.
+
+    Raises:
+        BadInputError: the address is not to be had.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(metrics.registry))
+            elif self.path in ("/healthz", "/readyz"):
+                checks = health.healthy() if self.path == "/healthz" else health.ready()
+                status = HTTPStatus.OK if all(checks.values()) else HTTPStatus.SERVICE_UNAVAILABLE
+                self._answer(status, "application/json", msgspec.json.encode(checks))
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"/metrics, /healthz, /readyz\n")
+
+        def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Requests are not worth a line each."""
+
+    try:
+        server = ThreadingHTTPServer((http.address, http.port), Handler)
+    except OSError as error:
+        raise BadInputError(
+            f"http.port = {http.port} on {http.address} cannot be had ({error.strerror}): give another"
+        ) from error
+    server.daemon_threads = True
+    return server

@@ -1,0 +1,208 @@
+"""A message of X becomes an event.
+
+Only the parts that an event needs are decoded; the decoder passes the rest over without building it.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from citypulse import places
+from citypulse.events.event import Event, Ref, post_created_at_ms
+from citypulse.producer.config import Config
+from citypulse.producer.rules import Rule, feed_of, tag_prefix
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MILLISECOND = datetime.timedelta(milliseconds=1)
+
+
+class UnusableError(Exception):
+    """No event can be made of the message; the text says why, and quotes none of it."""
+
+
+class Delivery(NamedTuple):
+    """An event on its way to one topic."""
+
+    topic: str
+    """With the run's prefix."""
+    event: Event
+    """Its feeds are those of the topic."""
+
+
+class Parsed(NamedTuple):
+    """What a message says."""
+
+    deliveries: tuple[Delivery, ...]
+    """One for each topic of the matching feeds; none where no rule of ours matched."""
+    city: places.Place | None
+    """The city of the post, where it is in one."""
+
+
+Parse = Callable[[bytes, int], Parsed]
+"""Takes a payload and when it was received (ms since the epoch); raises `UnusableError`."""
+
+
+class _Point(msgspec.Struct):
+    coordinates: tuple[float, float] | None = None
+
+
+class _Geo(msgspec.Struct):
+    place_id: str | None = None
+    coordinates: _Point | None = None
+
+
+class _Reference(msgspec.Struct):
+    type: str
+    id: int
+
+
+class _Data(msgspec.Struct):
+    id: int
+    author_id: int | None = None
+    created_at: datetime.datetime | None = None
+    edit_history_tweet_ids: list[int] | None = None
+    geo: _Geo | None = None
+    referenced_tweets: list[_Reference] | None = None
+
+
+class _Box(msgspec.Struct):
+    bbox: tuple[float, float, float, float] | None = None
+
+
+class _Place(msgspec.Struct):
+    id: str
+    full_name: str = ""
+    name: str = ""
+    place_type: str = ""
+    country_code: str = ""
+    geo: _Box | None = None
+
+
+class _Includes(msgspec.Struct):
+    places: list[_Place] | None = None
+
+
+class _MatchingRule(msgspec.Struct):
+    tag: str | None = None
+
+
+class _Message(msgspec.Struct):
+    data: _Data
+    includes: _Includes | None = None
+    matching_rules: list[_MatchingRule] = []
+
+
+class _Match(NamedTuple):
+    """What a set of matched rules means."""
+
+    topics: tuple[tuple[str, list[str]], ...]
+    """Topics with the feeds whose events they take."""
+    country: str
+    """The single country that the rules name, else `ZZ`."""
+
+
+def parser(config: Config, rules: Sequence[Rule]) -> Parse:
+    """The function that turns this producer's messages into events."""
+    decoder = msgspec.json.Decoder(_Message, strict=False)
+    matches: dict[tuple[str | None, ...], _Match] = {}
+    countries = {rule.tag: rule.countries for rule in rules}
+    topics = {feed.name: config.topic(feed.topic) for feed in config.feeds}
+    prefix, default, source = tag_prefix(config.name), config.topic("tweets"), config.name
+
+    def parse(payload: bytes, received: int) -> Parsed:
+        try:
+            message = decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UnusableError(f"not a post as X sends it: {error}") from error
+        tags = tuple([rule.tag for rule in message.matching_rules])
+        match = matches.get(tags)
+        if match is None:
+            match = matches[tags] = _match(tags, prefix, countries, topics, default)
+        if not match.topics:
+            return Parsed((), None)
+        data = message.data
+        history = data.edit_history_tweet_ids
+        post = history[0] if history else data.id
+        if data.created_at is not None and post == data.id:
+            at = (data.created_at - _EPOCH) // _MILLISECOND
+        else:
+            at = post_created_at_ms(post)
+        place_id = country = city = lat = lon = known = None
+        geo = data.geo
+        if geo is not None:
+            place_id = geo.place_id
+            place = _find(place_id, message.includes) if place_id else None
+            if place is not None and place.geo is not None and place.geo.bbox is not None:
+                lat, lon = places.bbox_centre(place.geo.bbox)
+            if place_id is not None:
+                country = (place.country_code.upper() if place else "") or match.country
+            if place is not None and country is not None and place.place_type == "city":
+                city = places.city_id(country, place.id)
+                known = places.Place(
+                    id=place.id,
+                    city=city,
+                    country=country,
+                    type=place.place_type,
+                    name=place.name or place.full_name,
+                    full_name=place.full_name or place.name,
+                    lat=lat,
+                    lon=lon,
+                    at=at,
+                )
+            if geo.coordinates is not None and geo.coordinates.coordinates is not None:
+                lon, lat = geo.coordinates.coordinates
+        refs = [Ref(ref.type, ref.id) for ref in data.referenced_tweets or ()]
+        deliveries = tuple(
+            [
+                Delivery(
+                    topic,
+                    Event(
+                        id=data.id,
+                        post=post,
+                        at=at,
+                        author=data.author_id,
+                        refs=refs,
+                        place_id=place_id,
+                        country=country,
+                        city=city,
+                        lat=lat,
+                        lon=lon,
+                        feeds=feeds,
+                        received=received,
+                        source=source,
+                    ),
+                )
+                for topic, feeds in match.topics
+            ]
+        )
+        return Parsed(deliveries, known)
+
+    return parse
+
+
+def _match(
+    tags: Sequence[str | None],
+    prefix: str,
+    countries: Mapping[str, frozenset[str]],
+    topics: Mapping[str, str],
+    default: str,
+) -> _Match:
+    ours = [tag for tag in tags if tag and tag.startswith(prefix) and tag.count("/") >= 3]
+    by_topic: dict[str, list[str]] = {}
+    for feed in sorted({feed_of(tag) for tag in ours}):
+        # A feed that is configured no longer may still be in the journal: it was accepted, so it is sent.
+        by_topic.setdefault(topics.get(feed, default), []).append(feed)
+    # A rule that does not say where it matches leaves the country open, whatever the others name.
+    sets = [countries.get(tag, frozenset()) for tag in ours]
+    named = frozenset[str]().union(*sets) if all(sets) else frozenset[str]()
+    country = next(iter(named)) if len(named) == 1 else places.UNKNOWN_COUNTRY
+    return _Match(tuple(by_topic.items()), country)
+
+
+def _find(place_id: str, includes: _Includes | None) -> _Place | None:
+    for place in (includes and includes.places) or ():
+        if place.id == place_id:
+            return place
+    return None

@@ -1,0 +1,342 @@
+"""Sends what is journaled to Kafka, in order, and moves the cursor behind what Kafka has acknowledged.
+
+The journal is the only queue: backlog and live leave through the same door. What is in flight is bounded
+here, for the client bounds nothing. Whenever the client gives up a record, for whatever reason, everything
+unacknowledged is sent again from the journal through a new client: copies are harmless, a hole is not.
+
+A city that nobody has named yet is published to the topic of places, and acknowledged, before the first event
+in it.
+"""
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+from kafka import KafkaProducer
+from kafka.errors import (
+    InvalidRecordError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+from kafka.producer.future import FutureRecordMetadata
+
+from citypulse import places
+from citypulse.events import event as events
+from citypulse.producer import brokers, metrics
+from citypulse.producer.config import Config
+from citypulse.producer.journal import cursor
+from citypulse.producer.journal.committer import Committer
+from citypulse.producer.journal.reader import Reader
+from citypulse.producer.journal.segment import Record
+from citypulse.producer.journal.setaside import SetAside
+from citypulse.producer.message import Parse, Parsed, UnusableError
+
+log = structlog.get_logger()
+
+BATCH_RECORDS = 500
+BATCH_BYTES = 2 << 20
+CURSOR_SECONDS = 0.5
+_REPEAT_SECONDS = 1.0
+_REMIND_SECONDS = 30.0
+
+_REFUSED = (InvalidRecordError, MessageSizeTooLargeError, RecordListTooLargeError)
+"""What Kafka says about a record that it will never take."""
+
+
+class InFlight(NamedTuple):
+    """A record that was handed to the client."""
+
+    future: FutureRecordMetadata
+    sequence: int
+    size: int
+    at: int
+    """When its message was received: ms since the epoch."""
+    handed: float
+    """When it was handed over: monotonic seconds."""
+
+
+class _ResendError(Exception):
+    """The client has given up a record."""
+
+
+class _StoppedError(Exception):
+    """The time to drain is over."""
+
+
+class Sender:
+    """The way from journal to Kafka. One thread runs it; others may look at its numbers."""
+
+    def __init__(self, config: Config, parse: Parse, committer: Committer, cities_topic: str) -> None:
+        self._config = config
+        self._parse = parse
+        self._committer = committer
+        self._cities_topic = cities_topic
+        self._directory = Path(config.journal.dir)
+        self._set_aside = SetAside(self._directory)
+        self._client_id = f"citypulse-producer-{config.name}"
+        self._cities: set[str] = set()
+        self._stored = cursor.load(self._directory) or 1
+        self._stored_at = 0.0
+        self._handled = self._stored
+        self._unsent_at = 0
+        self._reminded = 0.0
+        self._deadline: float | None = None
+        self.in_flight: deque[InFlight] = deque()
+        """Oldest first."""
+        self.in_flight_bytes = 0
+        self.connected = False
+        """Whether brokers have answered since the client was made."""
+
+    @property
+    def acknowledged(self) -> int:
+        """The sequence before which every record is in Kafka, or set aside."""
+        try:
+            return self.in_flight[0].sequence
+        except IndexError:
+            return self._handled
+
+    @property
+    def oldest_at(self) -> int | None:
+        """When the oldest record was received that Kafka has not acknowledged: ms since the epoch."""
+        try:
+            return self.in_flight[0].at
+        except IndexError:
+            return self._unsent_at or None
+
+    def oldest_unacknowledged_seconds(self) -> float:
+        """How long ago the oldest record in flight was handed to the client."""
+        try:
+            return time.monotonic() - self.in_flight[0].handed
+        except IndexError:
+            return 0.0
+
+    def stop(self, seconds: float) -> None:
+        """Send what the journal holds, but for no longer than this; nothing more is journaled."""
+        self._deadline = time.monotonic() + seconds
+
+    def run(self) -> None:
+        """Send until stopped."""
+        try:
+            while True:
+                self._learn_cities()
+                client = brokers.producer(self._config.kafka, self._client_id)
+                reader = Reader(self._directory, self.acknowledged, self._corrupt)
+                try:
+                    self._pump(client, reader)
+                except _ResendError as error:
+                    self._begin_again(str(error))
+                else:
+                    return
+                finally:
+                    reader.close()
+                    brokers.discard(client)
+        except _StoppedError:
+            log.info("sender: stopped", left_in_journal=self._committer.durable - self.acknowledged)
+        finally:
+            self._store_cursor()
+
+    def _learn_cities(self) -> None:
+        """Read the topic of places, as soon as brokers answer."""
+        while True:
+            try:
+                known = brokers.known_cities(
+                    self._config.kafka, self._cities_topic, self._client_id, self._time_is_over
+                )
+                reason = f"the topic {self._cities_topic} does not exist"
+            except KafkaError as error:
+                known, reason = None, f"{type(error).__name__}: {error}"
+            if known is not None:
+                self._cities, self.connected = known, True
+                log.info("sender: brokers answer", cities=len(known))
+                return
+            self._remind(reason)
+            self._peek()
+            self._pause(_REPEAT_SECONDS)
+
+    def _pump(self, client: KafkaProducer, reader: Reader) -> None:
+        while True:
+            self._reap()
+            self._check_time()
+            draining = self._deadline is not None
+            records = reader.read(self._committer.durable, BATCH_RECORDS, BATCH_BYTES)
+            if records:
+                self._send(client, records)
+                self._handled = reader.sequence
+                self._unsent_at = 0
+            elif self.in_flight:
+                self._committer.wait_beyond(reader.sequence, 0.02)
+            elif draining:
+                return
+            else:
+                self._handled = reader.sequence
+                self._committer.wait_beyond(reader.sequence, CURSOR_SECONDS)
+
+    def _send(self, client: KafkaProducer, records: list[Record]) -> None:
+        if not self.in_flight:
+            self._unsent_at = records[0].at
+        parsed = [(record, found) for record in records if (found := self._parsed(record))]
+        self._publish_cities(client, parsed)
+        kafka, in_flight = self._config.kafka, self.in_flight
+        now = time.monotonic()
+        sent = 0
+        for record, found in parsed:
+            self._handled = record.sequence
+            for topic, event in found.deliveries:
+                if len(in_flight) >= kafka.in_flight_records or self.in_flight_bytes >= kafka.in_flight_bytes:
+                    self._wait_for_room()
+                    now = time.monotonic()
+                value = events.encode(event)
+                try:
+                    future = self._hand_over(client, topic, value, events.key(event))
+                except _REFUSED as error:
+                    self._refused(record.sequence, error)
+                    continue
+                in_flight.append(InFlight(future, record.sequence, len(value), record.at, now))
+                self.in_flight_bytes += len(value)
+                sent += 1
+        metrics.sent.inc(sent)
+
+    def _parsed(self, record: Record) -> Parsed | None:
+        try:
+            found = self._parse(record.payload, record.at)
+        except UnusableError as error:
+            log.warning("sender: a message is set aside", sequence=record.sequence, reason=str(error))
+            metrics.set_aside.labels("malformed").inc()
+            self._set_aside.record(record, str(error))
+            return None
+        if not found.deliveries:
+            metrics.foreign.inc()
+            return None
+        if found.city is None:
+            metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
+        return found
+
+    def _publish_cities(self, client: KafkaProducer, parsed: list[tuple[Record, Parsed]]) -> None:
+        new: dict[str, places.Place] = {}
+        for _, found in parsed:
+            if found.city is not None and found.city.city not in self._cities:
+                new.setdefault(found.city.city, found.city)
+        futures = [
+            self._hand_over(client, self._cities_topic, places.encode(place), places.key(place))
+            for place in new.values()
+        ]
+        for future in futures:
+            while not future.is_done:
+                self._wait(future)
+                self._reap()
+                self._check_time()
+            if future.exception is not None:
+                raise _ResendError(f"place: {type(future.exception).__name__}")
+        self._cities.update(new)
+        metrics.places_published.inc(len(new))
+
+    def _hand_over(self, client: KafkaProducer, topic: str, value: bytes, key: bytes) -> FutureRecordMetadata:
+        while True:
+            try:
+                return client.send(topic, value, key)
+            except KafkaTimeoutError:
+                self._remind(f"no broker answers, or the topic {topic} does not exist")
+                self._reap()
+                self._check_time()
+
+    def _wait_for_room(self) -> None:
+        """Let a quarter of what is in flight be acknowledged, so that room does not come one by one."""
+        kafka = self._config.kafka
+        while (
+            len(self.in_flight) > kafka.in_flight_records * 3 // 4
+            or self.in_flight_bytes > kafka.in_flight_bytes * 3 // 4
+        ):
+            self._wait(self.in_flight[0].future)
+            self._reap()
+            self._check_time()
+
+    def _wait(self, future: FutureRecordMetadata) -> None:
+        try:
+            future.get(timeout=0.1)
+        except KafkaError:
+            # Not yet, or it has failed: `_reap` looks.
+            return
+
+    def _reap(self) -> None:
+        """Take what is acknowledged out of what is in flight, oldest first."""
+        in_flight = self.in_flight
+        acknowledged = 0
+        try:
+            while in_flight and in_flight[0].future.is_done:
+                error = in_flight[0].future.exception
+                if error is None:
+                    acknowledged += 1
+                elif isinstance(error, _REFUSED):
+                    self._refused(in_flight[0].sequence, error)
+                else:
+                    raise _ResendError(type(error).__name__)
+                # The record behind it becomes the oldest before this one's bytes are let go.
+                self.in_flight_bytes -= in_flight.popleft().size
+        finally:
+            metrics.acknowledged.inc(acknowledged)
+        if time.monotonic() - self._stored_at > CURSOR_SECONDS:
+            self._store_cursor()
+
+    def _refused(self, sequence: int, error: KafkaError) -> None:
+        reader = Reader(self._directory, sequence, self._corrupt)
+        records = reader.read(sequence + 1, 1, 1)
+        reader.close()
+        reason = f"Kafka refuses it: {type(error).__name__}"
+        log.error("sender: a message is set aside", sequence=sequence, reason=reason)
+        metrics.set_aside.labels("refused").inc()
+        for record in records:
+            self._set_aside.record(record, reason)
+
+    def _begin_again(self, cause: str) -> None:
+        log.warning("sender: sends again from the cursor", cause=cause, records=len(self.in_flight))
+        metrics.resends.labels(cause).inc()
+        self._handled, self._unsent_at = self.acknowledged, self.oldest_at or 0
+        self.connected = False
+        self.in_flight.clear()
+        self.in_flight_bytes = 0
+        self._pause(_REPEAT_SECONDS)
+
+    def _store_cursor(self) -> None:
+        acknowledged = self.acknowledged
+        self._stored_at = time.monotonic()
+        if acknowledged != self._stored:
+            cursor.store(self._directory, acknowledged)
+            self._stored = acknowledged
+        self._committer.prune(acknowledged, self._config.journal.keep_hours * 3600)
+
+    def _corrupt(self, name: str, offset: int, data: bytes, reason: str) -> None:
+        log.error("journal: no sound record", segment=name, offset=offset, bytes=len(data), reason=reason)
+        metrics.corrupt.inc()
+        self._set_aside.corrupt(name, offset, data, reason)
+
+    def _peek(self) -> None:
+        """Find the age of what waits while nothing can be sent."""
+        if not self._unsent_at and self._committer.durable > self._handled:
+            reader = Reader(self._directory, self._handled, lambda *_: None)
+            for record in reader.read(self._committer.durable, 1, 1):
+                self._unsent_at = record.at
+            reader.close()
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._check_time()
+            time.sleep(0.05)
+
+    def _time_is_over(self) -> bool:
+        if self._deadline is None:
+            return False
+        return time.monotonic() > self._deadline or self.acknowledged >= self._committer.durable
+
+    def _check_time(self) -> None:
+        if self._time_is_over():
+            raise _StoppedError
+
+    def _remind(self, reason: str) -> None:
+        if time.monotonic() - self._reminded > _REMIND_SECONDS:
+            self._reminded = time.monotonic()
+            log.warning("sender: cannot send; the journal keeps what comes", reason=reason)

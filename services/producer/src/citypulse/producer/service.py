@@ -1,0 +1,143 @@
+"""The running producer: a few threads, each watched; one that dies takes the process down with its reason.
+
+stream     X → lines                    ends when asked, or when X refuses
+committer  lines → journal              ends after the stream
+sender     journal → Kafka              ends after the committer, drained or out of time
+http       /metrics, /healthz, /readyz  ends with the process
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from citypulse import places
+from citypulse.producer import health, message, metrics, rules, stream
+from citypulse.producer.config import Config
+from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.journal.committer import Committer
+from citypulse.producer.journal.writer import Writer
+from citypulse.producer.sender import Sender
+from citypulse.producer.x import XClient
+
+log = structlog.get_logger()
+
+_SHORT_OF = {12: "memory", 27: "disk (a file grew too large)", 28: "disk", 122: "disk (quota)"}
+"""ENOMEM, EFBIG, ENOSPC, EDQUOT."""
+
+
+class _Threads:
+    """Threads whose end is noticed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running: dict[str, threading.Thread] = {}
+        self.failure: tuple[str, BaseException] | None = None
+
+    def start(self, name: str, run: Callable[[], None]) -> None:
+        """Run a function in a thread of its own."""
+
+        def supervised() -> None:
+            try:
+                run()
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the process must know
+                with self._changed:
+                    self.failure = self.failure or (name, error)
+            with self._changed:
+                del self._running[name]
+                self._changed.notify_all()
+
+        thread = threading.Thread(target=supervised, name=name, daemon=True)
+        self._running[name] = thread
+        thread.start()
+
+    def alive(self) -> list[str]:
+        """Names of the threads that run."""
+        with self._changed:
+            return list(self._running)
+
+    def wait(self, done: Callable[[], bool], seconds: float = threading.TIMEOUT_MAX) -> None:
+        """Return when it is done, when a thread has failed, or when the time is over."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not done() and not self.failure and (left := until - time.monotonic()) > 0:
+                # In slices, so that the main thread hears signals.
+                self._changed.wait(min(left, 0.2))
+
+
+def run(config: Config, token: str) -> None:
+    """Stream until SIGTERM or SIGINT, then drain and return.
+
+    Raises:
+        StopError: why it cannot go on.
+    """
+    wanted = rules.configured(config)
+    writer = Writer(Path(config.journal.dir), config.journal.segment_bytes)
+    journal = config.journal
+    committer = Committer(writer, journal.group_records, journal.group_ms / 1000, journal.max_bytes)
+    cities_topic = places.topic_name(config.run)
+    sender = Sender(config, message.parser(config, wanted), committer, cities_topic)
+    client = XClient(config.x, token)
+    threads = _Threads()
+    stopping = threading.Event()
+    _watch(writer, committer, sender)
+    status = health.Health(threads.alive, sender)
+    server = health.serve(config.http, status)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+    threads.start("http", server.serve_forever)
+    threads.start("sender", sender.run)
+    threads.start("committer", committer.run)
+    threads.start("stream", lambda: stream.run(config, wanted, client, committer, stopping))
+    log.info("producer: started", name=config.name, run=config.run, journal=journal.dir, x=config.x.base_url)
+    threads.wait(stopping.is_set)
+
+    log.info("producer: stops", failed=bool(threads.failure))
+    stopping.set()
+    client.close()
+    threads.wait(lambda: "stream" not in threads.alive(), config.x.connect_seconds + 1)
+    committer.close()
+    threads.wait(lambda: "committer" not in threads.alive(), config.stop_seconds)
+    sender.stop(config.stop_seconds if not threads.failure else 1.0)
+    _wait_for_sender(threads, config.stop_seconds + 10)
+    server.shutdown()
+    writer.close()
+    if threads.failure:
+        _raise(*threads.failure)
+    log.info("producer: stopped", left_in_journal=committer.durable - sender.acknowledged)
+
+
+def _wait_for_sender(threads: _Threads, seconds: float) -> None:
+    """Unlike `_Threads.wait`, also after a failure: its cursor spares copies."""
+    until = time.monotonic() + seconds
+    while "sender" in threads.alive() and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def _watch(writer: Writer, committer: Committer, sender: Sender) -> None:
+    """Let the gauges look at what they measure when they are asked."""
+
+    def journal_oldest_age() -> float:
+        return max(time.time() - at / 1000, 0.0) if (at := sender.oldest_at) else 0.0
+
+    metrics.journal_bytes.set_function(lambda: writer.size)
+    metrics.journal_backlog.set_function(lambda: max(committer.durable - sender.acknowledged, 0))
+    metrics.journal_oldest_age.set_function(journal_oldest_age)
+    metrics.in_flight_records.set_function(lambda: len(sender.in_flight))
+    metrics.in_flight_bytes.set_function(lambda: sender.in_flight_bytes)
+    metrics.unacknowledged_age.set_function(sender.oldest_unacknowledged_seconds)
+
+
+def _raise(thread: str, error: BaseException) -> None:
+    if isinstance(error, StopError):
+        raise error
+    if isinstance(error, OSError) and error.errno in _SHORT_OF:
+        raise ShortError(
+            f"{thread}: {_SHORT_OF[error.errno]} is short ({error}): free some;"
+            " what was accepted is safe in the journal"
+        ) from error
+    raise StopError(f"{thread} died: {type(error).__name__}: {error}") from error
