@@ -8,7 +8,7 @@
 # possible, else says in one sentence what is missing (exit 2). Then leaves in $CITYPULSE_HOME:
 #   java_home   one line: the directory of the Java 17 that was found
 #   venv/       the control node's virtual environment: bin/citypulse-control, bin/ansible-playbook, bin/supervisord
-#   dev/        with --dev: the same, and the tools of requirements-dev.txt
+#   dev/        with --dev: the same with the tools of tests and linters, from requirements-dev.txt
 # Both environments import the project's code from this checkout, so a change of code needs no new environment.
 #
 # Environment: CITYPULSE_HOME (default: .citypulse in the checkout), JAVA_HOME (taken when it is a Java 17),
@@ -148,29 +148,28 @@ require_system() {
 # name by a link: what still runs from the previous one keeps its files, and one half made is never shown.
 
 requirements_of() {
-  echo "$checkout/control/requirements.txt"
-  [[ $1 != dev ]] || echo "$checkout/requirements-dev.txt"
+  case $1 in
+    venv) echo "$checkout/control/requirements.txt" ;;
+    dev) echo "$checkout/requirements-dev.txt" ;;
+  esac
 }
 
 directory_of() {
-  local files key
-  mapfile -t files < <(requirements_of "$1")
-  key=$({ printf '%s\n' "$checkout"/services/*/src "$home"; cat "${files[@]}" "$checkout/control/pyproject.toml"; } | sha256sum)
+  local key
+  key=$({ printf '%s\n' "$checkout"/services/*/src "$home"; cat "$(requirements_of "$1")" "$checkout/control/pyproject.toml"; } | sha256sum)
   echo "$home/.$1-${key:0:12}"
 }
 
 is_made() { [[ -e $1/made && -x $1/bin/python ]]; }
 
 make_environment() {
-  local name=$1 target=$2 began=$SECONDS file files options=()
-  mapfile -t files < <(requirements_of "$name")
-  for file in "${files[@]}"; do options+=(-r "$file"); done
+  local name=$1 target=$2 began=$SECONDS
   say "making $home/$name (half a minute, more on a slow line)"
   rm -rf "$target"
   mkdir -p "$home/log"
   if ! {
     "$python" -m venv "$target" &&
-      "$target/bin/python" -m pip install --require-hashes "${options[@]}" &&
+      "$target/bin/python" -m pip install --require-hashes -r "$(requirements_of "$name")" &&
       "$target/bin/python" -m pip install --no-deps --no-index --no-build-isolation -e "$checkout/control"
   } >"$log" 2>&1; then
     show_end_of_log

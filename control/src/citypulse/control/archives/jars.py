@@ -47,8 +47,8 @@ def fetch(
 ) -> list[Path]:
     """Have Maven copy the pom's jars to `destination`, fetching what is not in the cache; the jars, sorted.
 
-    Mirrors and proxies are what the user's own Maven settings say. Raises `Fault` with Maven's last lines when
-    it fails.
+    Mirrors and proxies are what the user's Maven settings say. Raises `Fault` with Maven's last lines when it
+    fails.
     """
     destination.mkdir()
     fetched = 0

@@ -24,8 +24,8 @@ def wheel(requirement: Requirement, shop: Workshop, task: Task) -> Path:
     """The requirement's wheel in the cache.
 
     A fetched wheel is checked against the requirement's hashes each time. Where only a source distribution is
-    published, pip checks that, and the wheel built from it is checked against the sha256 that was written down
-    when it was built. Raises `Fault`, naming the file, where a checksum is wrong.
+    published, pip checks that, and the wheel built from it is checked against the sha256 that was written
+    down when it was built. Raises `Fault`, naming the file, where a checksum is wrong.
     """
     directory = shop.cache.wheels / f"{requirement.name}-{requirement.version}-{_key(requirement)}"
     kept = _kept(directory, requirement)
