@@ -83,7 +83,8 @@ def load(path: str | Path) -> tuple[list[Message], Report]:
 def reason_empty(path: str | Path, report: Report) -> str:
     """Why a reading that gave no tweet gave none, in one sentence."""
     if report.bad_lines:
-        return f"{path} holds no tweet: {report.bad_lines} of its {report.lines} lines are not X API v2 JSON ({report.first_bad})"
+        bad = f"{report.bad_lines} of its {report.lines} lines are not X API v2 JSON ({report.first_bad})"
+        return f"{path} holds no tweet: {bad}"
     if report.lines == 0:
         return f"{path} is empty: give a file with X API v2 JSON, one value a line"
     return f"{path} holds JSON but no tweet: give stream messages, pages of search or lookup, or bare tweets"
@@ -135,7 +136,7 @@ def _is_one_value(source: Path) -> bool:
 def _messages_of_line(text: bytes, number: int, report: Report) -> Iterator[Message]:
     try:
         messages = list(_messages_of_value(_decode(text)))
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         report.bad_lines += 1
         if report.first_bad_line is None:
             report.first_bad_line, report.first_bad_reason = number, str(error)
@@ -153,46 +154,75 @@ def _messages_of_value(value: Any) -> Iterator[Message]:
     if isinstance(value, list):
         for item in value:
             yield from _messages_of_value(item)
-    elif not isinstance(value, dict):
-        raise ValueError(f"a JSON {type(value).__name__} is neither a message nor a page")
-    elif "truth" in value:
         return
-    elif "message" in value and "stream" in value:
-        yield from _messages_of_value(value["message"])
-    elif "data" in value:
-        yield from _messages_of_page(value)
-    elif "id" in value and "text" in value:
-        yield Message(_checked(value))
-    elif not {"errors", "meta", "includes", "title"} & value.keys():
+    fields = msgspec.convert(value, dict[str, Any])
+    if "truth" in fields:
+        return
+    if "message" in fields and "stream" in fields:
+        yield from _messages_of_value(fields["message"])
+    elif "data" in fields:
+        yield from _messages_of_page(fields)
+    elif "id" in fields and "text" in fields:
+        yield Message(_checked(fields))
+    elif not {"errors", "meta", "includes", "title"} & fields.keys():
         raise ValueError("the object has neither data nor the id and text of a tweet")
 
 
 def _messages_of_page(page: Json) -> Iterator[Message]:
-    data, includes, rules = page["data"], page.get("includes") or {}, page.get("matching_rules")
-    if not isinstance(includes, dict) or not (rules is None or isinstance(rules, list)):
-        raise ValueError("includes is no object or matching_rules no list")
+    data, rules = page["data"], page.get("matching_rules")
+    includes = msgspec.convert(page.get("includes") or {}, _Includes)
+    if rules is not None:
+        msgspec.convert(rules, list[Json])
     if isinstance(data, list):
         for tweet in data:
-            yield Message(_checked(tweet), _referenced(tweet, includes), rules)
+            checked = _checked(tweet)
+            yield Message(checked, _referenced(checked, includes), rules)
     else:
+        tweet = _checked(data)
         # A stream message's includes are its own already, as X chose them.
-        yield Message(_checked(data), includes if rules is not None else _referenced(data, includes), rules)
+        yield Message(tweet, includes if rules is not None else _referenced(tweet, includes), rules)
+
+
+class _Reference(msgspec.Struct):
+    type: str
+    id: str
+
+
+class _Geo(msgspec.Struct):
+    place_id: str | None = None
+    coordinates: Json | None = None
+
+
+class _Tweet(msgspec.Struct):
+    """The fields that anyone looks at, to be sure of their types; all others pass as they are."""
+
+    id: str
+    text: str = ""
+    created_at: str | None = None
+    author_id: str | None = None
+    conversation_id: str | None = None
+    in_reply_to_user_id: str | None = None
+    lang: str | None = None
+    edit_history_tweet_ids: list[str] | None = None
+    referenced_tweets: list[_Reference] | None = None
+    geo: _Geo | None = None
+    entities: dict[str, list[Json]] | None = None
+    attachments: Json | None = None
+
+
+_Includes = dict[str, list[Json]]
 
 
 def _checked(tweet: Any) -> Json:
-    if not isinstance(tweet, dict):
-        raise ValueError("data is not a tweet object")
-    identity = tweet.get("id")
-    if isinstance(identity, int) and not isinstance(identity, bool):
-        tweet["id"] = identity = str(identity)
-    if not isinstance(identity, str) or not (identity.isascii() and identity.isdigit()):
-        raise ValueError("a tweet has no id, or one that is no decimal number")
-    return tweet
+    fields = msgspec.convert(tweet, Json)
+    if not msgspec.convert(fields, _Tweet).id.isdecimal():
+        raise ValueError(f"the id {fields['id']!r} of a tweet is no decimal number")
+    return fields
 
 
-def _referenced(tweet: Any, includes: Json) -> Json:
+def _referenced(tweet: Json, includes: _Includes) -> _Includes:
     """Of a page's includes, what the stream would send with this tweet, in the page's order."""
-    if not includes or not isinstance(tweet, dict):
+    if not includes:
         return {}
     tweet_ids = {item.get("id") for item in tweet.get("referenced_tweets") or ()}
     tweet_ids.update(tweet.get("edit_history_tweet_ids") or ())

@@ -24,9 +24,10 @@ Json = dict[str, Any]
 Handler = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger()
-_STREAM_PARAMETERS = frozenset(
-    "backfill_minutes end_time expansions media.fields place.fields poll.fields start_time tweet.fields user.fields".split()
-)
+_STREAM_PARAMETERS = {
+    *("expansions", "tweet.fields", "user.fields", "place.fields", "media.fields", "poll.fields"),
+    *("backfill_minutes", "start_time", "end_time"),
+}
 
 
 class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -205,7 +206,7 @@ class _Windows:
         return headers, used <= limit
 
 
-def _unknown_parameter(name: str, value: str, allowed: frozenset[str]) -> web.Response:
+def _unknown_parameter(name: str, value: str, allowed: set[str]) -> web.Response:
     message = f"The query parameter [{name}] is not one of [{','.join(sorted(allowed))}]"
     return _answer(problems.invalid_request(message, {name: [value]}))
 

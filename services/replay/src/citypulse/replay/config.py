@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load_settings(
     file: str | None, environment: Mapping[str, str] = os.environ, options: Mapping[str, Any] = {}
-) -> Settings:  # noqa: B006
+) -> Settings:
     """Read the settings; `options` maps "section.key" to values that were given on the command line."""
     merged = _read(file) if file else {}
     for name, value in environment.items():

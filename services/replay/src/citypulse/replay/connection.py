@@ -164,7 +164,7 @@ def _in_flight(request: web.Request) -> int:
         return 1 << 62
     socket = transport.get_extra_info("socket")
     unsent = struct.unpack("i", fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
-    return int(unsent) + transport.get_write_buffer_size()  # type: ignore[attr-defined]
+    return int(unsent) + transport.get_write_buffer_size()
 
 
 def _gzip(level: int) -> Callable[[bytes], bytes]:

@@ -15,25 +15,26 @@ __all__ = ["BadParameterError", "Selection", "selection"]
 
 Json = dict[str, Any]
 
-TWEET_FIELDS = (
-    "article attachments author_id card_uri community_id context_annotations conversation_id created_at display_text_range "
-    "edit_controls edit_history_tweet_ids entities geo id in_reply_to_user_id lang media_metadata non_public_metrics note_tweet "
-    "organic_metrics possibly_sensitive promoted_metrics public_metrics referenced_tweets reply_settings scopes source "
-    "suggested_source_links text withheld"
-).split()
-USER_FIELDS = (
-    "affiliation confirmed_email connection_status created_at description entities id is_identity_verified location "
-    "most_recent_tweet_id name parody pinned_tweet_id profile_banner_url profile_image_url protected public_metrics "
-    "receives_your_dm subscription subscription_type url username verified verified_followers_count verified_type withheld"
-).split()
-PLACE_FIELDS = "contained_within country country_code full_name geo id name place_type".split()
-MEDIA_FIELDS = (
-    "alt_text duration_ms height media_key non_public_metrics organic_metrics preview_image_url promoted_metrics public_metrics "
-    "type url variants width"
-).split()
-POLL_FIELDS = "duration_minutes end_datetime id options voting_status".split()
+_TWEET_FIELDS = (
+    "article attachments author_id card_uri community_id context_annotations conversation_id created_at",
+    "display_text_range edit_controls edit_history_tweet_ids entities geo id in_reply_to_user_id lang",
+    "media_metadata non_public_metrics note_tweet organic_metrics possibly_sensitive promoted_metrics",
+    "public_metrics referenced_tweets reply_settings scopes source suggested_source_links text withheld",
+)
+_USER_FIELDS = (
+    "affiliation confirmed_email connection_status created_at description entities id",
+    "is_identity_verified location most_recent_tweet_id name parody pinned_tweet_id profile_banner_url",
+    "profile_image_url protected public_metrics receives_your_dm subscription subscription_type url username",
+    "verified verified_followers_count verified_type withheld",
+)
+_PLACE_FIELDS = ("contained_within country country_code full_name geo id name place_type",)
+_MEDIA_FIELDS = (
+    "alt_text duration_ms height media_key non_public_metrics organic_metrics preview_image_url",
+    "promoted_metrics public_metrics type url variants width",
+)
+_POLL_FIELDS = ("duration_minutes end_datetime id options voting_status",)
 # An expansion and the tweet's field that it follows.
-EXPANSIONS = {
+_EXPANSIONS = {
     "article.cover_media": "article",
     "article.media_entities": "article",
     "attachments.media_keys": "attachments",
@@ -50,12 +51,12 @@ EXPANSIONS = {
     "referenced_tweets.id.author_id": "referenced_tweets",
 }
 _PARAMETERS = {
-    "tweet.fields": (TWEET_FIELDS, ("id", "text", "edit_history_tweet_ids")),
-    "user.fields": (USER_FIELDS, ("id", "name", "username")),
-    "place.fields": (PLACE_FIELDS, ("id", "full_name")),
-    "media.fields": (MEDIA_FIELDS, ("media_key", "type")),
-    "poll.fields": (POLL_FIELDS, ("id", "options")),
-    "expansions": (list(EXPANSIONS), ()),
+    "tweet.fields": (_TWEET_FIELDS, ("id", "text", "edit_history_tweet_ids")),
+    "user.fields": (_USER_FIELDS, ("id", "name", "username")),
+    "place.fields": (_PLACE_FIELDS, ("id", "full_name")),
+    "media.fields": (_MEDIA_FIELDS, ("media_key", "type")),
+    "poll.fields": (_POLL_FIELDS, ("id", "options")),
+    "expansions": (tuple(_EXPANSIONS), ()),
 }
 
 
@@ -143,7 +144,7 @@ class Selection(msgspec.Struct, frozen=True):
         return [user for user in users if user.get("id") in ids or user.get("username") in names]
 
 
-_OF_REFERENCED = frozenset(name for name in EXPANSIONS if name.startswith("referenced_tweets.id"))
+_OF_REFERENCED = frozenset(name for name in _EXPANSIONS if name.startswith("referenced_tweets.id"))
 # Kind in includes, its key, the tweet's list of keys, the expansion that asks for it, the selection's fields.
 _ATTACHED = (
     ("media", "media_key", "media_keys", "attachments.media_keys", "media"),
@@ -159,12 +160,13 @@ def selection(query: Mapping[str, str]) -> Selection:
     """Read a stream request's query parameters; raises BadParameterError for what X would answer 400 to."""
     chosen: dict[str, set[str]] = {}
     for name, (allowed, defaults) in _PARAMETERS.items():
+        known = " ".join(allowed).split()
         values = {value.strip() for value in query.get(name, "").split(",")} - {""}
         for value in sorted(values):
-            if value not in allowed:
-                raise BadParameterError(name, value, allowed)
+            if value not in known:
+                raise BadParameterError(name, value, known)
         chosen[name] = values | set(defaults)
-    tweet = chosen["tweet.fields"] | {EXPANSIONS[name] for name in chosen["expansions"]}
+    tweet = chosen["tweet.fields"] | {_EXPANSIONS[name] for name in chosen["expansions"]}
     return Selection(
         tweet=tuple(sorted(tweet)),
         user=tuple(sorted(chosen["user.fields"])),

@@ -1,7 +1,9 @@
 """The command citypulse-replay."""
 
 import asyncio
+import contextlib
 import logging
+import os
 import re
 import sys
 import time
@@ -186,33 +188,32 @@ def serve_command(config: str | None, **options: str | None) -> None:
 def generate_command(config: str | None, out: str | None, **options: str | None) -> None:
     r"""Write generated messages as JSON lines, to be replayed or counted later.
 
-    \b Examples:
-    citypulse-replay generate --tweets 200 --seed 7 --start 2026-01-01T12:00:00Z --countries CA,GB --out
-    tweets.jsonl
-    citypulse-replay generate --duration 1h --density 5 --start 2026-01-01 | wc -l
+    \b
+    Examples:
+      citypulse-replay generate --tweets 200 --seed 7 --start 2026-01-01T12:00:00Z --out tweets.jsonl
+      citypulse-replay generate --duration 1h --density 5 --start 2026-01-01 | wc -l
     """
     settings = _settings(
         config, {**options, "source__generate": "true", "play__speed": "0", "play__rate": "0"}
     )
-    encode = msgspec.json.Encoder().encode
     try:
         source, _ = _source(settings)
-        target = Path(out).open("wb") if out else sys.stdout.buffer
-    except (BadConfigError, BadFileError) as error:
-        _refuse(str(error))
+        with Path(out).open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as target:
+            encode = msgspec.json.Encoder().encode
+            for due in source(int(time.time() * 1000)):
+                target.write(encode(due.message) + b"\n")
+    except BrokenPipeError:
+        # Whoever reads the output has enough of it; nothing more can be written, not even on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror}")
-    with target:
-        for due in source(int(time.time() * 1000)):
-            target.write(encode(due.message) + b"\n")
+        _refuse(f"{out or 'standard output'} cannot be written: {error.strerror}")
 
 
 @main.command(name="places")
 @_config
 @_generator
 def places_command(config: str | None, **options: str | None) -> None:
-    r"""Print the generator's places as JSON lines, each with the city that it is right to count it for (null:
-    none).
+    r"""Print the generator's places as JSON lines, each with the city that is right for it (null: none).
 
     \b
     Example:

@@ -69,9 +69,9 @@ class PostMaker:
         self._options = options
         self._cities = world.cities
         self._phrases = phrases(self.rng)
-        self._weights = [city.population**0.9 for city in world.cities]
-        self._mean = sum(self._weights)
-        self._busy: list[float] = []
+        self._weights: list[float] = [city.population**0.9 for city in world.cities]
+        self._mean: float = sum(self._weights)
+        self._busy: list[float] = [0.0]
         self._busy_until = float("-inf")
         self._set_users(options.users)
         self._sequence = 0
@@ -116,7 +116,8 @@ class PostMaker:
         includes: Json = {"users": [author]}
         if self._earlier and kind < options.replies + options.quotes:
             other, other_author = self._choose()
-            data["referenced_tweets"] = references = []
+            references: list[Json] = []
+            data["referenced_tweets"] = references
             if kind < options.replies:
                 self._reply(data, includes, references, other, other_author)
             # A few posts are both an answer and a quote.

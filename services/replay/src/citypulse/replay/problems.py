@@ -58,7 +58,8 @@ def conflict_without_rules() -> Problem:
     """A stream asked for before any rule was added."""
     return 409, {
         "title": "ConnectionException",
-        "detail": "You must define rules using the POST /2/tweets/search/stream/rules endpoint before connecting to filtered stream.",
+        "detail": "You must define rules using the POST /2/tweets/search/stream/rules endpoint"
+        " before connecting to filtered stream.",
         "connection_issue": "RuleConfigurationIssue",
         "type": _TYPES + "streaming-connection",
     }

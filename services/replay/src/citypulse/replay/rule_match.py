@@ -7,164 +7,26 @@ look-ups a tweet. A rule that is only such terms joined by OR needs no further e
 """
 
 import math
-import re
-import unicodedata
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from citypulse.replay.rule_syntax import And, Node, Not, Or, Term, box_of, circle_of
+from citypulse.replay.rule_operators import box_of, circle_of
+from citypulse.replay.rule_syntax import And, Node, Not, Or, Term
+from citypulse.replay.subject import KEYS, UNSPACED, WORD, Subject, folded
 
-__all__ = ["Matcher", "Subject", "compile_rule"]
+__all__ = ["Matcher", "compile_rule"]
 
 Json = dict[str, Any]
 Test = Callable[["Subject"], bool]
 Rule = TypeVar("Rule")
 
-_WORD = re.compile(r"[^\W_]+")
-_HASHTAG = re.compile(r"#(\w+)")
-_CASHTAG = re.compile(r"\$([A-Za-z]\w*)")
-_MENTION = re.compile(r"@(\w+)")
-# Scripts written without spaces: their words cannot be told apart by punctuation, so they are sought as
-# substrings.
-_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-
-
-class Subject:
-    """A tweet with its includes, as rules look at it. Everything is computed at first use."""
-
-    def __init__(self, data: Json, includes: Json) -> None:
-        self.data = data
-        self.includes = includes
-
-    @cached_property
-    def references(self) -> dict[str, str]:
-        """The referenced tweet's id by type: retweeted, quoted, replied_to."""
-        return {item["type"]: str(item["id"]) for item in self.data.get("referenced_tweets") or ()}
-
-    @cached_property
-    def retweet(self) -> bool:
-        """Whether this is a pure retweet; place operators never match one."""
-        return "retweeted" in self.references
-
-    @cached_property
-    def place(self) -> Json | None:
-        """The place object of the tweet itself, None for a retweet or where it was not included."""
-        place_id = None if self.retweet else (self.data.get("geo") or {}).get("place_id")
-        return (
-            next((p for p in self.includes.get("places") or () if p.get("id") == place_id), None)
-            if place_id
-            else None
-        )
-
-    @cached_property
-    def words(self) -> list[str]:
-        """The tweet's words, lower case, accents kept; of a retweet also its original's, whose text it
-        shortens.
-        """
-        return _WORD.findall(self.text)
-
-    @cached_property
-    def text(self) -> str:
-        """The text in lower case and composed form, which every term is compared with."""
-        texts = [self.data.get("text") or ""]
-        if self.retweet:
-            original = self.references["retweeted"]
-            texts += [
-                t.get("text") or "" for t in self.includes.get("tweets") or () if t.get("id") == original
-            ]
-        return _folded("\n".join(texts))
-
-    @cached_property
-    def padded(self) -> str:
-        """The words joined and enclosed by single spaces, so that a phrase is a substring."""
-        return f" {' '.join(self.words)} "
-
-    @cached_property
-    def box(self) -> tuple[float, float, float, float] | None:
-        """West, south, east, north of the tweet's point or place, in degrees."""
-        if self.retweet:
-            return None
-        point = ((self.data.get("geo") or {}).get("coordinates") or {}).get("coordinates")
-        if point and len(point) == 2:
-            return (point[0], point[1], point[0], point[1])
-        box = ((self.place or {}).get("geo") or {}).get("bbox")
-        return tuple(box) if box and len(box) == 4 else None
-
-    def user(self, identity: str | None) -> set[str]:
-        """The id and the user name of an account, as far as the message tells them."""
-        if not identity:
-            return set()
-        names = {
-            u["username"].lower()
-            for u in self.includes.get("users") or ()
-            if u.get("id") == identity and "username" in u
-        }
-        return names | {identity}
-
-    def entities(self, kind: str, field: str, pattern: re.Pattern[str]) -> set[str]:
-        """Names of one kind of entity in lower case, from X's own annotation or, without it, from the
-        text.
-        """
-        annotated = self.data.get("entities")
-        if annotated is not None:
-            return {_folded(item[field]) for item in annotated.get(kind) or () if field in item}
-        return {_folded(name) for name in pattern.findall(self.data.get("text") or "")}
-
-    def original_author(self) -> set[str]:
-        """The author of a retweet's original: from the includes, or by the name that the retweet's text
-        begins with.
-        """
-        original = self.references.get("retweeted")
-        if original is None:
-            return set()
-        authors = [t.get("author_id") for t in self.includes.get("tweets") or () if t.get("id") == original]
-        named = re.match(r"RT @(\w+):", self.data.get("text") or "")
-        return self.user(authors[0] if authors else None) | ({named[1].lower()} if named else set())
-
-
-def _folded(text: str) -> str:
-    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
-
-
-def _country(subject: Subject) -> Iterable[str]:
-    place = subject.place
-    code = place.get("country_code") if place else None
-    return (code.upper(),) if code else ()
-
-
-def _place(subject: Subject) -> Iterable[str]:
-    place = subject.place
-    return {_folded(place[key]) for key in ("id", "name", "full_name") if place.get(key)} if place else ()
-
-
-def _one(value: str | None) -> Iterable[str]:
-    return (value,) if value else ()
-
-
-# What a tweet has of each kind of term that can be looked up: the keys of the index.
-_KEYS: dict[str, Callable[[Subject], Iterable[str]]] = {
-    "place_country": _country,
-    "place": _place,
-    "from": lambda s: s.user(s.data.get("author_id")),
-    "to": lambda s: s.user(s.data.get("in_reply_to_user_id")),
-    "retweets_of": Subject.original_author,
-    "retweets_of_tweet_id": lambda s: _one(s.references.get("retweeted")),
-    "in_reply_to_tweet_id": lambda s: _one(s.references.get("replied_to")),
-    "conversation_id": lambda s: _one(s.data.get("conversation_id")),
-    "#": lambda s: s.entities("hashtags", "tag", _HASHTAG),
-    "$": lambda s: s.entities("cashtags", "tag", _CASHTAG),
-    "@": lambda s: s.entities("mentions", "username", _MENTION),
-    "keyword": lambda s: s.words,
-}
-
 
 def _key(term: Term) -> tuple[str, str] | None:
     """The index key that holds exactly when the term does, or None."""
-    if term.op not in _KEYS:
+    if term.op not in KEYS:
         return None
-    value = _folded(term.value)
-    if term.op == "keyword" and (_UNSPACED.search(value) or _WORD.findall(value) != [value]):
+    value = folded(term.value)
+    if term.op == "keyword" and (UNSPACED.search(value) or WORD.findall(value) != [value]):
         return None
     return term.op, value.upper() if term.op == "place_country" else value
 
@@ -188,16 +50,16 @@ def compile_rule(node: Node) -> Test:
 def _compile_term(term: Term) -> Test:
     key = _key(term)
     if key is not None:
-        keys, wanted = _KEYS[key[0]], key[1]
+        keys, wanted = KEYS[key[0]], key[1]
         return lambda subject: wanted in keys(subject)
     return _TERMS[term.op](term.value)
 
 
 def _text_test(value: str) -> Test:
-    folded = _folded(value)
-    words = _WORD.findall(folded)
-    if not words or _UNSPACED.search(folded):
-        return lambda subject: folded in subject.text
+    sought = folded(value)
+    words = WORD.findall(sought)
+    if not words or UNSPACED.search(sought):
+        return lambda subject: sought in subject.text
     phrase = f" {' '.join(words)} "
     return lambda subject: phrase in subject.padded
 
@@ -222,7 +84,7 @@ def _has_test(kind: str) -> Test:
         types = {"images": {"photo"}, "media": {"photo", "video", "animated_gif"}}.get(kind, {"video"})
         return lambda subject: any(m.get("type") in types for m in subject.includes.get("media") or ())
     entity = "urls" if kind == "links" else kind
-    named = {"hashtags": ("#", _KEYS["#"]), "cashtags": ("$", _KEYS["$"]), "mentions": ("@", _KEYS["@"])}.get(
+    named = {"hashtags": ("#", KEYS["#"]), "cashtags": ("$", KEYS["$"]), "mentions": ("@", KEYS["@"])}.get(
         kind
     )
     if named is not None:
@@ -231,10 +93,10 @@ def _has_test(kind: str) -> Test:
 
 
 def _url_test(value: str) -> Test:
-    wanted = _folded(value)
+    wanted = folded(value)
     fields = ("url", "expanded_url", "unwound_url")
     return lambda subject: any(
-        wanted in _folded(url.get(field) or "")
+        wanted in folded(url.get(field) or "")
         for url in (subject.data.get("entities") or {}).get("urls") or ()
         for field in fields
     )
@@ -327,7 +189,7 @@ class Matcher(Generic[Rule]):
         subject = Subject(data, includes)
         found: dict[int, bool] = dict.fromkeys(self._always, False)
         for kind, entries in self._index.items():
-            for value in _KEYS[kind](subject):
+            for value in KEYS[kind](subject):
                 for number, exact in entries.get(value, ()):
                     found[number] = found.get(number, False) or exact
         if not found:

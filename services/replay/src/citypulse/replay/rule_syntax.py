@@ -1,20 +1,21 @@
 """The language of filtered-stream rules: text to tree, tree to text, and what X refuses.
 
-rule      = and-group { "OR" and-group }          AND binds tighter than OR
-and-group = clause { clause }                     a space is AND
-clause    = [ "-" ] ( "(" rule ")" | term )
-term      = keyword | "quoted phrase" | #tag | @user | $tag | operator:value | operator:"value" |
-operator:[numbers]
+    rule      = and-group { "OR" and-group }      AND binds tighter than OR
+    and-group = clause { clause }                 a space is AND
+    clause    = [ "-" ] ( "(" rule ")" | term )
+    term      = keyword | "quoted phrase" | #tag | @user | $tag
+              | operator:value | operator:"value" | operator:[numbers]
 
 Errors carry X's own wording where it is known, with the position of the first character counted from 1.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["And", "InvalidRuleError", "Node", "Not", "Or", "Term", "box_of", "circle_of", "parse", "to_text"]
+from citypulse.replay.rule_operators import ALIASES, CONJUNCTION_REQUIRED, OPERATORS
+
+__all__ = ["And", "InvalidRuleError", "Node", "Not", "Or", "Term", "parse", "to_text"]
 
 
 class InvalidRuleError(ValueError):
@@ -68,8 +69,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _DEEPEST = 50
-_MILES = 1.609344
-_WIDEST_KM = 25 * _MILES
 
 
 def parse(text: str) -> Node:
@@ -167,10 +166,10 @@ def _flat(kind: type[And] | type[Or], nodes: list[Node]) -> Node:
 
 def _term(match: re.Match[str], position: int) -> Term:
     if match["operator"]:
-        op = _ALIASES.get(match["operator"], match["operator"])
+        op = ALIASES.get(match["operator"], match["operator"])
         quoted, listed = match["quoted_value"], match["list_value"]
         value = _unescape(quoted) if quoted is not None else listed if listed is not None else match["value"]
-        check = _OPERATORS.get(op)
+        check = OPERATORS.get(op)
         if check is None:
             raise InvalidRuleError(
                 f"Reference to invalid operator '{op}' (at position {position}).",
@@ -212,7 +211,7 @@ def _refuse_unanchored(tree: Node) -> None:
     if _anchored(tree):
         return
     positive = [term for term, negated in _terms(tree) if not negated]
-    if positive and all(term.op in _CONJUNCTION_REQUIRED for term in positive):
+    if positive and all(term.op in CONJUNCTION_REQUIRED for term in positive):
         at = positive[0]
         name = "sample" if at.op == "sample" else "is/has/lang"
         raise InvalidRuleError(f"{name} cannot be used as a standalone operator (at position {at.position})")
@@ -225,7 +224,7 @@ def _refuse_unanchored(tree: Node) -> None:
 def _anchored(node: Node) -> bool:
     match node:
         case Term():
-            return node.op not in _CONJUNCTION_REQUIRED
+            return node.op not in CONJUNCTION_REQUIRED
         case Not():
             return False
         case And():
@@ -276,79 +275,3 @@ def _quoted(value: str) -> str:
 
 def _unescape(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value)
-
-
-def box_of(value: str) -> tuple[float, float, float, float] | None:
-    """West, south, east, north of a bounding_box value in degrees, or None where X would refuse it (25 miles
-    at most a side).
-    """
-    numbers = _numbers(value.split())
-    if numbers is None or len(numbers) != 4:
-        return None
-    west, south, east, north = numbers
-    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-        return None
-    height = (north - south) * 111.32
-    width = (east - west) * 111.32 * math.cos(math.radians((south + north) / 2))
-    return (west, south, east, north) if max(height, width) <= _WIDEST_KM else None
-
-
-def circle_of(value: str) -> tuple[float, float, float] | None:
-    """Longitude, latitude in degrees and radius in km of a point_radius value, or None where X would refuse
-    it (25 miles at most).
-    """
-    parts = value.split()
-    if len(parts) != 3 or parts[2][-2:] not in ("km", "mi"):
-        return None
-    numbers = _numbers([parts[0], parts[1], parts[2][:-2]])
-    if numbers is None:
-        return None
-    longitude, latitude, radius = numbers
-    radius *= 1.0 if parts[2].endswith("km") else _MILES
-    inside = -180 <= longitude <= 180 and -90 <= latitude <= 90 and 0 < radius <= _WIDEST_KM
-    return (longitude, latitude, radius) if inside else None
-
-
-def _numbers(parts: list[str]) -> list[float] | None:
-    try:
-        return [float(part) for part in parts]
-    except ValueError:
-        return None
-
-
-def _decimal(value: str) -> bool:
-    return value.isascii() and value.isdigit()
-
-
-def _account(value: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9_]{1,20}", value) is not None
-
-
-_HAS = frozenset(
-    {"geo", "hashtags", "cashtags", "links", "mentions", "media", "images", "videos", "video_link"}
-)
-_IS = frozenset({"retweet", "reply", "quote", "verified", "nullcast"})
-_CONJUNCTION_REQUIRED = frozenset({"is", "has", "lang", "sample"})
-_ALIASES = {
-    "retweets_of_status_id": "retweets_of_tweet_id",
-    "in_reply_to_status_id": "in_reply_to_tweet_id",
-    "retweets_of_user": "retweets_of",
-}
-# Every operator that is really evaluated, with the check of its value.
-_OPERATORS: dict[str, Callable[[str], bool]] = {
-    "from": _account,
-    "to": _account,
-    "retweets_of": _account,
-    "retweets_of_tweet_id": _decimal,
-    "in_reply_to_tweet_id": _decimal,
-    "conversation_id": _decimal,
-    "url": lambda value: bool(value.strip()),
-    "lang": lambda value: re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z]{2,4})?", value) is not None,
-    "is": _IS.__contains__,
-    "has": _HAS.__contains__,
-    "place": lambda value: bool(value.strip()),
-    "place_country": lambda value: re.fullmatch(r"[A-Za-z]{2}", value) is not None,
-    "bounding_box": lambda value: box_of(value) is not None,
-    "point_radius": lambda value: circle_of(value) is not None,
-    "sample": lambda value: _decimal(value) and 1 <= int(value) <= 100,
-}

@@ -135,11 +135,10 @@ class Rulebook:
         return 200, body
 
     def _parsed(self, value: str) -> Node:
-        if len(value) > self._limits.rule_characters:
-            raise InvalidRuleError(
-                f"Rule length of {len(value)} exceeds the maximum of {self._limits.rule_characters} characters (at position "
-                f"{self._limits.rule_characters + 1})"
-            )
+        longest = self._limits.rule_characters
+        if len(value) > longest:
+            reason = f"Rule length of {len(value)} exceeds the maximum of {longest} characters"
+            raise InvalidRuleError(f"{reason} (at position {longest + 1})")
         return parse(value)
 
     def _next_id(self) -> str:

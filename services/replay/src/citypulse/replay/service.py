@@ -39,8 +39,8 @@ def read_tokens(server: Server) -> list[str]:
     except FileNotFoundError:
         tokens = [secrets.token_urlsafe(48)]
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(tokens[0] + "\n")
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(tokens[0] + "\n", encoding="ascii")
         _log.info("made a bearer token", token_file=str(path), token=digest(tokens[0]))
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfigError(f"server.token_file {path} cannot be read: {error}") from None
