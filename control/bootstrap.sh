@@ -156,7 +156,7 @@ requirements_of() {
 
 directory_of() {
   local key
-  key=$({ printf '%s\n' "$checkout"/services/*/src "$home"; cat "$(requirements_of "$1")" "$checkout/control/pyproject.toml"; } | sha256sum)
+  key=$({ echo "$checkout $home"; cat "$(requirements_of "$1")" "$checkout/control/pyproject.toml"; } | sha256sum)
   echo "$home/.$1-${key:0:12}"
 }
 
@@ -175,9 +175,6 @@ make_environment() {
     show_end_of_log
     stop 1 "$home/$name could not be made (above; all of it in $log)."
   fi
-  if [[ $name == dev ]]; then
-    printf '%s\n' "$checkout"/services/*/src >"$(echo "$target"/lib/python3*/site-packages)/citypulse-services.pth"
-  fi
   touch "$target/made"
   say "made $home/$name in $((SECONDS - began)) s"
 }
@@ -192,6 +189,13 @@ show_environment() {
   for old in "$home/.$name"-*; do
     [[ $old == "$target" || $old == "$previous" ]] || rm -rf "$old"
   done
+}
+
+# The tests import the services from the checkout.
+show_services_to_dev() {
+  local packages
+  packages=$(echo "$home"/dev/lib/python3*/site-packages)
+  printf '%s\n' "$checkout"/services/*/src >"$packages/citypulse-services.pth"
 }
 
 # --- All of it --------------------------------------------------------------------------------------------------
@@ -229,3 +233,4 @@ done
 for name in "${environments[@]}"; do
   show_environment "$name" "$(directory_of "$name")"
 done
+[[ ${1:-} != --dev ]] || show_services_to_dev
