@@ -36,7 +36,9 @@ def clean(inst: Installation, sure: bool) -> None:
         return
     if manager_pid(inst) is not None:
         raise Fault("Services still run here: stop them with `make down` first.")
-    strangers = [p.name for p in inst.home.iterdir() if p.name not in WHAT_IT_IS and not p.name.startswith(".")]
+    strangers = [
+        p.name for p in inst.home.iterdir() if p.name not in WHAT_IT_IS and not p.name.startswith(".")
+    ]
     if strangers:
         raise Fault(
             f"CITYPULSE_HOME={inst.home} holds what is not citypulse's ({', '.join(sorted(strangers)[:5])}):"

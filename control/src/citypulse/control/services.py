@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-import xmlrpc.client  # noqa: S411 - it talks to our own supervisord, over a socket that only its owner can open
+import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -106,7 +106,9 @@ def shut_down(inst: Installation) -> int:
         manager.wait(timeout=STOP_DEADLINE_S)
     except psutil.TimeoutExpired:
         left = ", ".join(f"{s.name} ({s.pid})" for s in running if psutil.pid_exists(s.pid))
-        raise Fault(f"These services did not stop within {STOP_DEADLINE_S:.0f} s: {left or manager}.") from None
+        raise Fault(
+            f"These services did not stop within {STOP_DEADLINE_S:.0f} s: {left or manager}."
+        ) from None
     return len(running)
 
 

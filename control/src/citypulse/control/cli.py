@@ -1,0 +1,124 @@
+"""The commands behind make: `citypulse-control`, one subcommand per target."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from citypulse.control import clean, demand, installation, live, prove, services, status
+from citypulse.control import demo as demo_
+from citypulse.control.archives.building import build
+from citypulse.control.faults import Exit, Fault
+from citypulse.control.servers import bring_up, check_machine
+from citypulse.control.steps import console
+
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Runs citypulse on this machine. Each command is a make target; variables come from the environment.
+
+    \b
+    Examples:
+      make demo
+      make demo TWEETS=capture.jsonl COUNTRIES="CA GB"
+      make demo RATE=2000 DURATION=3m
+      X_BEARER_TOKEN_FILE=token COUNTRIES="CA GB" make up
+    """
+
+
+@cli.command()
+def demo() -> None:
+    """Set up, start, feed, wait, verify, show; a run of its own.
+
+    TWEETS=file, COUNTRIES="CA GB", SHIFT=now, RATE=tweets/s, DURATION=90s|3m, KEEP=1.
+    """
+    asked = demand.from_environment()
+    demo_.demo(installation.from_environment(), asked)
+
+
+@cli.command()
+def up() -> None:
+    """Start the servers; with X_BEARER_TOKEN_FILE and COUNTRIES the live run on X too."""
+    inst = installation.from_environment()
+    wanted = live.from_environment()
+    check_machine(inst)
+    build(inst.checkout, inst.home, inst.cache)
+    bring_up(inst)
+    if wanted:
+        live.start(inst, wanted)
+    else:
+        console.print(
+            "The servers run. X_BEARER_TOKEN_FILE=file COUNTRIES='CA GB' make up counts the live stream."
+        )
+
+
+@cli.command(name="status")
+def status_() -> None:
+    """Every service: state, memory, address, health. Exit 1 when one of them failed."""
+    if not status.show(installation.from_environment()):
+        raise Fault("A service failed: see above, and its log with make logs SERVICE=<service>.")
+
+
+@cli.command()
+def logs() -> None:
+    """Follow a service's log (SERVICE=name), or list the services."""
+    inst = installation.from_environment()
+    name = os.environ.get("SERVICE", "").strip()
+    if not name:
+        for service in services.services(inst):
+            console.print(f"{service.name}  [dim]{service.log}[/dim]")
+        return
+    log = services.find(inst, name).log
+    arguments = ["tail", "-n", "50", *(["-F"] if sys.stdout.isatty() else []), str(log)]
+    os.execvp(arguments[0], arguments)  # noqa: S606 - tail is what a person would type
+
+
+@cli.command()
+def verify() -> None:
+    """Ledgers and recount of a run (RUN=demo): nothing lost, no number wrong. Exit 1 on any difference."""
+    prove.prove(installation.from_environment(), os.environ.get("RUN", "").strip() or "demo")
+
+
+@cli.command()
+def down() -> None:
+    """Stop everything in order; topics, tables, checkpoint and journal stay."""
+    inst = installation.from_environment()
+    stopped = services.shut_down(inst)
+    console.print(
+        f"{stopped} services stopped; their data stays in {inst.home}." if stopped else "Nothing ran."
+    )
+
+
+@cli.command(name="clean")
+def clean_() -> None:
+    """Delete this installation's state after asking (YES=1 does not ask)."""
+    clean.clean(installation.from_environment(), sure=os.environ.get("YES", "").strip() == "1")
+
+
+@cli.command(name="archives")
+def archives_() -> None:
+    """Fetch and check everything that gets installed, into the cache shared by all clones."""
+    inst = installation.from_environment()
+    made = build(inst.checkout, inst.home, inst.cache)
+    console.print(f"{len(made)} archives are ready in {inst.cache}.")
+
+
+def main() -> None:
+    """Run a command; whatever ends it is one sentence and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.BAD_INPUT)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted. The same command starts again; `make down` stops what runs.", err=True)
+        sys.exit(_INTERRUPTED)
+    except Fault as fault:
+        if fault.detail:
+            click.echo(fault.detail, err=True)
+        click.echo(f"citypulse: {fault.sentence}", err=True)
+        sys.exit(fault.code)

@@ -1,0 +1,37 @@
+"""Proves a run: two ledgers and a recount that shares no counting with the job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from citypulse.control.faults import Exit, Fault
+from citypulse.control.installation import Installation
+from citypulse.control.runs import command, load_fed
+from citypulse.control.steps import console
+
+
+def prove(inst: Installation, run: str) -> None:
+    """Hold journal and what was sent against the topic, and the tables against a recount of what was sent.
+
+    Raises `Fault` with the worst exit code where one of them does not hold.
+    """
+    label = "" if run == "live" else run
+    fed = load_fed(inst, label)
+    truths = [argument for path in fed.truths for argument in ("--truth", path)]
+    tweets = [argument for path in fed.truths for argument in ("--tweets", path)]
+    for path in fed.truths:
+        if not Path(path).exists():
+            raise Fault(f"{path}, what was fed to the run `{run}`, is gone: `make demo` starts a fresh run.")
+
+    console.print(
+        "[bold]Ledgers[/bold]: journaled, not in Kafka: none"
+        + ("; sent, not in Kafka: none" if truths else "")
+    )
+    codes = [command(inst, f"producer-{run}", "citypulse-producer", "ledger", *truths)]
+    if tweets:
+        console.print("[bold]Recount[/bold]: the tables against a recount of what was sent, cell by cell")
+        codes.append(command(inst, f"spark-job-{run}", "citypulse-spark", "verify", *tweets))
+    worst = max(codes)
+    if worst:
+        known = worst in list(Exit)
+        raise Fault(f"The run `{run}` does not hold: see above.", Exit(worst) if known else Exit.FAULT)
