@@ -191,10 +191,10 @@ show_environment() {
   done
 }
 
-# The tests import the services from the checkout.
-show_services_to_dev() {
+# Commands and tests import the services' modules from the checkout.
+show_services() {
   local packages
-  packages=$(echo "$home"/dev/lib/python3*/site-packages)
+  packages=$(echo "$home/$1"/lib/python3*/site-packages)
   printf '%s\n' "$checkout"/services/*/src >"$packages/citypulse-services.pth"
 }
 
@@ -232,5 +232,5 @@ for name in "${unmade[@]}"; do
 done
 for name in "${environments[@]}"; do
   show_environment "$name" "$(directory_of "$name")"
+  show_services "$name"
 done
-[[ ${1:-} != --dev ]] || show_services_to_dev

@@ -33,24 +33,24 @@ class CallbackModule(CallbackBase):
         if descriptor:
             os.write(int(descriptor), (json.dumps(event) + "\n").encode())
 
-    def v2_playbook_on_play_start(self, play) -> None:  # noqa: ANN001
+    def v2_playbook_on_play_start(self, play) -> None:
         """Name the play that begins."""
         self._tell(play=play.get_name().strip())
 
-    def v2_runner_on_failed(self, result, ignore_errors=False) -> None:  # noqa: ANN001, FBT002
+    def v2_runner_on_failed(self, result, ignore_errors=False) -> None:
         """Say why a task failed, unless the play goes on."""
         if not ignore_errors:
             self._tell_failure(result)
 
-    def v2_runner_on_unreachable(self, result) -> None:  # noqa: ANN001
+    def v2_runner_on_unreachable(self, result) -> None:
         """Say why a host could not be reached."""
         self._tell_failure(result)
 
-    def v2_playbook_on_stats(self, stats) -> None:  # noqa: ANN001
+    def v2_playbook_on_stats(self, stats) -> None:
         """Say how many tasks changed something."""
         self._tell(changed=sum(stats.summarize(host)["changed"] for host in stats.processed))
 
-    def _tell_failure(self, result) -> None:  # noqa: ANN001
+    def _tell_failure(self, result) -> None:
         outcome = result.result if hasattr(result, "result") else result._result
         items = [item for item in outcome.get("results", []) if item.get("failed")]
         sentences = [str(item.get("msg", "")) for item in items] or [str(outcome.get("msg", ""))]
