@@ -1,0 +1,224 @@
+"""The job: everything is brought up, then watched until it is told to stop or something died."""
+
+import os
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+import structlog
+from cassandra import DriverException
+from cassandra.cluster import NoHostAvailable
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+from pyspark.sql import DataFrame, SparkSession
+
+from citypulse.spark import checkpoint, metrics, query, session, tables, topics
+from citypulse.spark.batch import Sink
+from citypulse.spark.config import Config
+from citypulse.spark.errors import BadInputError, StopError
+from citypulse.spark.progress import Listener
+
+_log = structlog.get_logger()
+
+_LOOK_SECONDS = 1.0
+_TICK_SECONDS = 5.0
+
+
+def run(config: Config) -> None:
+    """Count until SIGTERM or SIGINT.
+
+    Raises:
+        StopError: a server did not come up, or the query, its executors or Spark's own process died; the
+            service manager
+            is to start the job anew, which goes on where the checkpoint is.
+    """
+    told = threading.Event()
+    _hear(told)
+    numbers = metrics.Metrics()
+    _serve(config, numbers)
+    cassandra = None
+    spark = None
+    try:
+        cassandra = tables.wait(config.cassandra, told.is_set)
+        tables.create(cassandra, config)
+        kafka = topics.wait(config.kafka, config.prefixed_topics, told.is_set)
+        _log.info("starting Spark", master=config.spark.master)
+        spark = session.start(config)
+        _hear(told)  # Spark's context took SIGINT for itself.
+        _count(config, spark, Sink(config, spark.sparkContext, cassandra, numbers), kafka, numbers, told)
+    except StopError:
+        if not told.is_set():
+            raise
+    except Exception as error:
+        # A service manager that signals the whole process group takes Spark's process away while the query is
+        # stopped.
+        if not told.is_set():
+            raise StopError(f"the job failed: {_reason(error)}") from error
+    finally:
+        numbers.status["state"] = "stopping"
+        _close(spark, cassandra)
+    _log.info("stopped")
+
+
+def _count(
+    config: Config,
+    spark: SparkSession,
+    sink: Sink,
+    kafka: KafkaConsumer,
+    numbers: metrics.Metrics,
+    told: threading.Event,
+) -> None:
+    place = f"{config.checkpoint_dir.rstrip('/')}/{query.PLAN}"
+    numbers.offsets("processed", checkpoint.committed(spark, place))
+    lock = threading.Lock()
+
+    def write(cells: DataFrame, batch: int) -> None:
+        with lock:
+            sink.write(cells, batch)
+
+    spark.streams.addListener(Listener(numbers))
+    events = query.observe(query.parse(query.records(spark, config)))
+    running = (
+        query.count(events, f"{round(config.watermark_minutes * 60)} seconds")
+        .writeStream.outputMode("update")
+        .queryName("windows")
+        .option("checkpointLocation", place)
+        .trigger(processingTime=f"{round(config.trigger_seconds * 1000)} milliseconds")
+        .foreachBatch(write)
+        .start()
+    )
+    _log.info("counting", topics=config.prefixed_topics, keyspace=config.keyspace, checkpoint=place)
+    numbers.status["state"] = "running"
+    ticker = threading.Thread(
+        target=_tick, args=(config, sink, lock, kafka, numbers, told), name="ticker", daemon=True
+    )
+    ticker.start()
+    _watch(config, spark, running, ticker, numbers, told)
+    _stop(running, config.stop_seconds)
+
+
+def _watch(
+    config: Config,
+    spark: SparkSession,
+    running: Any,
+    ticker: threading.Thread,
+    numbers: metrics.Metrics,
+    told: threading.Event,
+) -> None:
+    """Return when told to stop; raise when something died."""
+    context = spark.sparkContext
+    jvm = context._gateway.proc
+    executors_seen = time.monotonic()
+    while not told.wait(_LOOK_SECONDS):
+        if jvm.poll() is not None:
+            raise StopError(f"Spark's driver process ended with {jvm.returncode}")
+        if not running.isActive:
+            raise StopError(f"the query ended: {_reason(running.exception())}")
+        if context._jsc.sc().isStopped():
+            raise StopError(
+                f"Spark stopped: the master {config.spark.master} gave the application up or is gone"
+            )
+        if not ticker.is_alive():
+            raise StopError("the thread that watches names and lag died")
+        # The driver's own block manager is in the list as well.
+        executors = context._jsc.sc().getExecutorMemoryStatus().size() - 1
+        numbers.executors.set(executors)
+        if executors:
+            executors_seen = time.monotonic()
+        elif time.monotonic() - executors_seen > config.spark.executors_wait_seconds:
+            raise StopError(
+                f"no executor for {config.spark.executors_wait_seconds:.0f} s: is a worker registered at"
+                f" {config.spark.master}, with"
+                f" {config.spark.executor_cores} cores and {config.spark.executor_memory} free?"
+            )
+
+
+def _tick(
+    config: Config,
+    sink: Sink,
+    lock: threading.Lock,
+    kafka: KafkaConsumer,
+    numbers: metrics.Metrics,
+    told: threading.Event,
+) -> None:
+    """Between batches too, names are learned and the lag is known."""
+    while not told.wait(_TICK_SECONDS):
+        try:
+            if lock.acquire(blocking=False):
+                try:
+                    sink.learn()
+                finally:
+                    lock.release()
+            first, end = topics.reach(kafka, config.prefixed_topics)
+            _note_lost(numbers, first)
+            numbers.offsets("end", end)
+        except (KafkaError, DriverException, NoHostAvailable, OSError) as error:
+            _log.warning("names and lag are not known at the moment", reason=_reason(error))
+
+
+def _note_lost(numbers: metrics.Metrics, first: topics.Offsets) -> None:
+    """Count what retention took before it was read; Spark goes on at the first record that is left."""
+    processed = numbers.status["processed"]
+    for topic, partitions in first.items():
+        for partition, offset in partitions.items():
+            done = processed.get(topic, {}).get(partition)
+            if done is not None and done < offset:
+                numbers.lost.inc(offset - done)
+                processed[topic][partition] = offset
+                _log.error(
+                    "records were lost to retention",
+                    topic=topic,
+                    partition=partition,
+                    since=done,
+                    until=offset,
+                )
+
+
+def _stop(running: Any, seconds: float) -> None:
+    """Let the running batch finish, so that the next start need not repeat it; then stop the query."""
+    _log.info("stopping", within_s=seconds)
+    deadline = time.monotonic() + seconds
+    while running.isActive and running.status["isTriggerActive"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.stop()
+
+
+def _close(spark: SparkSession | None, cassandra: Any) -> None:
+    for close in (spark and spark.stop, cassandra and cassandra.cluster.shutdown):
+        if close:
+            try:
+                close()
+            except Exception as error:  # noqa: BLE001 - on the way out, what is already gone need not be closed
+                _log.warning("not closed", reason=_reason(error))
+
+
+def _serve(config: Config, numbers: metrics.Metrics) -> None:
+    def ready() -> str:
+        state = numbers.status["state"]
+        return "" if state == "running" else f"the query is {state}"
+
+    try:
+        metrics.serve(numbers, config.http.address, config.http.port, lambda: "", ready)
+    except OSError as error:
+        raise BadInputError(
+            f"http.port = {config.http.port} on {config.http.address} cannot be had"
+            f" ({os.strerror(error.errno or 0)}): choose another"
+        ) from error
+
+
+def _hear(told: threading.Event) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
+        told.set()
+
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
+
+
+def _reason(error: Any) -> str:
+    """The first telling line of an error, also of one from the other side of the bridge."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    first = lines[0] if lines else type(error).__name__
+    return f"{first} ({causes[-1]})"[:1000] if causes else first[:1000]

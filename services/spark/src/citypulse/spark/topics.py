@@ -1,0 +1,75 @@
+"""Kafka beside Spark: waiting for brokers and topics, and how far the topics reach."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from citypulse.spark.config import Kafka
+from citypulse.spark.errors import StopError
+
+_log = structlog.get_logger()
+
+Offsets = dict[str, dict[str, int]]
+"""By topic and partition."""
+
+
+def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
+    """A consumer without a group."""
+    return KafkaConsumer(
+        bootstrap_servers=list(kafka.bootstrap_servers),
+        enable_auto_commit=False,
+        request_timeout_ms=20_000,
+        client_id=client_id,
+    )
+
+
+def wait(kafka: Kafka, topics: Iterable[str], stopped: Callable[[], bool] = lambda: False) -> KafkaConsumer:
+    """A consumer, as soon as all topics are there; says every few seconds what it waits for.
+
+    Raises:
+        StopError: they were not there in `kafka.wait_seconds`, or the process was told to stop.
+    """
+    began, said = time.monotonic(), -5.0
+    found: KafkaConsumer | None = None
+    while True:
+        reason = ""
+        try:
+            found = found or consumer(kafka, "citypulse-spark-lag")
+            missing = sorted(set(topics) - set(found.topics()))
+            if not missing:
+                return found
+            reason = f"no topic {', '.join(missing)}"
+        except (KafkaError, OSError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        waited = time.monotonic() - began
+        where = ",".join(kafka.bootstrap_servers)
+        if stopped():
+            raise StopError("stopped while waiting for Kafka")
+        if waited > kafka.wait_seconds:
+            raise StopError(
+                f"kafka.bootstrap_servers = {where} was not ready within {kafka.wait_seconds:.0f} s: {reason}"
+            )
+        if waited - said >= 5:
+            _log.info("waiting for Kafka", where=where, waited_s=round(waited), reason=reason)
+            said = waited
+        time.sleep(1)
+
+
+def reach(found: KafkaConsumer, topics: Iterable[str]) -> tuple[Offsets, Offsets]:
+    """First and end offsets of the topics."""
+    partitions = [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in sorted(found.partitions_for_topic(topic) or ())
+    ]
+    return _by_topic(found.beginning_offsets(partitions)), _by_topic(found.end_offsets(partitions))
+
+
+def _by_topic(offsets: dict[TopicPartition, int]) -> Offsets:
+    result: Offsets = {}
+    for partition, offset in offsets.items():
+        result.setdefault(partition.topic, {})[str(partition.partition)] = offset
+    return result

@@ -1,0 +1,146 @@
+"""Cells become rows, on the executors.
+
+Every row holds absolute counts, so that writing it twice, or after a crash in the middle, changes nothing.
+Statements of one partition travel as one batch, which Cassandra applies as a single mutation. A city's first
+and last tweet need no reading either: their cells are written with a timestamp that grows towards the wanted
+end, and Cassandra keeps the greater one.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from cassandra.cluster import Session
+from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, PreparedStatement
+
+from citypulse.spark.config import Cassandra
+from citypulse.spark.tables import connect, execute_all
+
+Names = Mapping[str, tuple[str, float | None, float | None]]
+"""City id to shown name, latitude, longitude."""
+
+_BATCH_ROWS = 100
+_BATCH_BYTES = 128 << 10
+_COUNTS = ("tweets", "originals", "replies", "quotes", "active_users")
+
+_CITY_WINDOWS = """INSERT INTO {keyspace}.city_windows (feed, country, city_id, window_start,
+  tweets, originals, replies, quotes, active_users, users_sketch, updated_at, name, lat, lon)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+_WINDOWS_BY_COUNTRY = """INSERT INTO {keyspace}.windows_by_country (feed, country, window_start, city_id,
+  tweets, originals, replies, quotes, active_users, updated_at, name, lat, lon)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+_COUNTRY_WINDOWS = """INSERT INTO {keyspace}.country_windows (feed, country, window_start,
+  tweets, originals, replies, quotes, active_users, unresolved, users_sketch, updated_at)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?)"""
+_CITY_NAME = "UPDATE {keyspace}.cities SET name = ?, lat = ?, lon = ? WHERE country = ? AND city_id = ?"
+_FIRST_SEEN = (
+    "UPDATE {keyspace}.cities USING TIMESTAMP ? SET first_seen = ? WHERE country = ? AND city_id = ?"
+)
+_LAST_SEEN = "UPDATE {keyspace}.cities USING TIMESTAMP ? SET last_seen = ? WHERE country = ? AND city_id = ?"
+
+
+class Written(NamedTuple):
+    """What one task wrote."""
+
+    cells: int
+    rows: int
+    unnamed: list[tuple[str, str]]
+    """Country and id of cities whose name was not known."""
+
+
+class _Target(NamedTuple):
+    session: Session
+    city_windows: PreparedStatement
+    windows_by_country: PreparedStatement
+    country_windows: PreparedStatement
+    city_name: PreparedStatement
+    first_seen: PreparedStatement
+    last_seen: PreparedStatement
+
+
+_targets: dict[str, _Target] = {}
+"""One session for each process of an executor, kept from batch to batch."""
+
+
+def write(cells: Iterable[Any], cassandra: Cassandra, keyspace: str, names: Names) -> Iterator[Written]:
+    """Write the cells of one partition of the query's result; raises what Cassandra answered if it cannot be
+    done in time."""
+    rows = list(cells)
+    if not rows:
+        return
+    target = _target(cassandra, keyspace)
+    partitions: dict[tuple[Any, ...], list[tuple[Any, int]]] = defaultdict(list)
+    cities: dict[tuple[str, str], tuple[int, int]] = {}
+    now = time.time_ns() // 1_000_000
+    unknown = (UNSET_VALUE, UNSET_VALUE, UNSET_VALUE)
+    for cell in rows:
+        feed, country, city, start = cell["feed"], cell["country"], cell["city_id"], cell["window_start"]
+        counts = [cell[name] for name in _COUNTS]
+        sketch = bytes(cell["users_sketch"])
+        if not city:
+            country_row = (feed, country, start, *counts, cell["unresolved"], sketch, now)
+            partitions["country", feed, country].append(
+                (target.country_windows.bind(country_row), len(sketch))
+            )
+            continue
+        name = names.get(city, unknown)
+        city_row = (feed, country, city, start, *counts, sketch, now, *name)
+        partitions["city", feed, country, city].append((target.city_windows.bind(city_row), len(sketch)))
+        window_row = (feed, country, start, city, *counts, now, *name)
+        partitions["window", feed, country, start].append((target.windows_by_country.bind(window_row), 0))
+        first, last = cities.get((country, city), (cell["first_at"], cell["last_at"]))
+        cities[country, city] = (min(first, cell["first_at"]), max(last, cell["last_at"]))
+    for (country, city), (first, last) in cities.items():
+        partition = partitions["cities", country]
+        partition.append((target.first_seen.bind((-first, first, country, city)), 0))
+        partition.append((target.last_seen.bind((last, last, country, city)), 0))
+        if city in names:
+            partition.append((target.city_name.bind((*names[city], country, city)), 0))
+    requests = [(batch, None) for bound in partitions.values() for batch in _batches(bound)]
+    execute_all(target.session, requests, cassandra.concurrency, cassandra.wait_seconds)
+    unnamed = [key for key in cities if key[1] not in names]
+    yield Written(len(rows), sum(len(bound) for bound in partitions.values()), unnamed)
+
+
+def _batches(bound: list[tuple[Any, int]]) -> Iterator[Any]:
+    """One partition's statements in requests of a bounded size."""
+    some: list[Any] = []
+    size = 0
+    for statement, length in bound:
+        if some and (len(some) >= _BATCH_ROWS or size + length > _BATCH_BYTES):
+            yield _batch(some)
+            some, size = [], 0
+        some.append(statement)
+        size += length
+    yield _batch(some)
+
+
+def _batch(some: list[Any]) -> Any:
+    if len(some) == 1:
+        return some[0]
+    batch = BatchStatement(BatchType.UNLOGGED)
+    batch.is_idempotent = True
+    for statement in some:
+        batch.add(statement)
+    return batch
+
+
+def _target(cassandra: Cassandra, keyspace: str) -> _Target:
+    key = f"{keyspace} {cassandra}"
+    if key not in _targets:
+        session = connect(cassandra)
+
+        def prepare(text: str) -> PreparedStatement:
+            statement = session.prepare(text.format(keyspace=keyspace))
+            statement.is_idempotent = True
+            return statement
+
+        _targets[key] = _Target(
+            session,
+            *map(
+                prepare,
+                (_CITY_WINDOWS, _WINDOWS_BY_COUNTRY, _COUNTRY_WINDOWS, _CITY_NAME, _FIRST_SEEN, _LAST_SEEN),
+            ),
+        )
+    return _targets[key]
