@@ -12,12 +12,14 @@
 # Both environments import the project's code from this checkout, so a change of code needs no new environment.
 #
 # Environment: CITYPULSE_HOME (default: .citypulse in the checkout), JAVA_HOME (taken when it is a Java 17),
-# CITYPULSE_JVM_DIR (where the system keeps its Javas; default /usr/lib/jvm).
+# CITYPULSE_JVM_DIR (where the system keeps its Javas; default /usr/lib/jvm), CITYPULSE_SYSTEM_PYTHON (tried last;
+# default /usr/bin/python3), CITYPULSE_LOCK_WAIT (seconds to wait for another process's apt or make; default 600).
 set -euo pipefail
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 home=${CITYPULSE_HOME:-$checkout/.citypulse}
 jvm_dir=${CITYPULSE_JVM_DIR:-/usr/lib/jvm}
+system_python=${CITYPULSE_SYSTEM_PYTHON:-/usr/bin/python3}
 log=$home/log/bootstrap.log
 lock_wait=${CITYPULSE_LOCK_WAIT:-600}
 
@@ -64,7 +66,7 @@ find_java() {
 # --- Python -----------------------------------------------------------------------------------------------------
 
 find_python() {
-  for python in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
+  for python in python3 python3.13 python3.12 python3.11 "$system_python"; do
     if have "$python" && "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       return 0
     fi

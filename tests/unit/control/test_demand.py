@@ -58,7 +58,9 @@ def test_durations_are_seconds_minutes_or_hours(text: str, seconds: float | None
     assert duration_s(text) == seconds
 
 
-@given(st.lists(st.sampled_from(["ca", "GB", "fr", "JP", "ca"]), min_size=1), st.sampled_from([" ", ",", ", "]))
+@given(
+    st.lists(st.sampled_from(["ca", "GB", "fr", "JP", "ca"]), min_size=1), st.sampled_from([" ", ",", ", "])
+)
 def test_countries_are_upper_case_and_stand_once_in_the_order_given(codes: list[str], between: str) -> None:
     assert countries(between.join(codes)) == tuple(dict.fromkeys(code.upper() for code in codes))
 

@@ -13,7 +13,12 @@ from citypulse.control.source import source
 
 
 def _page(place: dict[str, str]) -> str:
-    tweet = {"id": "1", "text": "", "geo": {"place_id": place["id"]}, "created_at": "2024-01-01T00:00:00.000Z"}
+    tweet = {
+        "id": "1",
+        "text": "",
+        "geo": {"place_id": place["id"]},
+        "created_at": "2024-01-01T00:00:00.000Z",
+    }
     return json.dumps({"data": [tweet], "includes": {"places": [place]}})
 
 
