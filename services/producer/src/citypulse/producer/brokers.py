@@ -6,7 +6,6 @@ oldest); create topics by accident (they are the deployment's); block `send` for
 moment, so that a stop is heard).
 """
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -17,17 +16,13 @@ from citypulse.producer.config import Kafka
 
 GIVE_UP_MS = 24 * 3600 * 1000
 BLOCK_MS = 1000
-_ANSWER_SECONDS = 10.0
-
-# The client logs records' keys at DEBUG and every reconnect at INFO.
-logging.getLogger("kafka").setLevel(logging.WARNING)
+_ANSWER_SECONDS = 5.0
 
 
 def _common(kafka: Kafka, client_id: str) -> dict[str, object]:
     return {
         "bootstrap_servers": list(kafka.bootstrap_servers),
         "client_id": client_id,
-        "api_version": tuple(int(part) for part in kafka.api_version.split(".")),
         "request_timeout_ms": kafka.request_timeout_ms,
         "reconnect_backoff_ms": 100,
         "reconnect_backoff_max_ms": 2000,
@@ -42,6 +37,7 @@ def producer(kafka: Kafka, client_id: str) -> KafkaProducer:
     """
     return KafkaProducer(
         **_common(kafka, client_id),
+        api_version=tuple(int(part) for part in kafka.api_version.split(".")),
         acks="all",
         enable_idempotence=True,
         delivery_timeout_ms=GIVE_UP_MS,
@@ -65,9 +61,14 @@ def discard(client: KafkaProducer) -> None:
 
 
 def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
-    """A client that reads whole topics; it is in no group and commits nothing."""
+    """A client that reads whole topics; it is in no group and commits nothing.
+
+    Raises:
+        KafkaError: no broker answers. Asked for topics later, the client would wait for one without end.
+    """
     return KafkaConsumer(
         **_common(kafka, client_id),
+        bootstrap_timeout_ms=int(_ANSWER_SECONDS * 1000),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -127,8 +128,12 @@ def read_topic(
     return True
 
 
-def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Callable[[], bool]) -> set[str] | None:
-    """The ids of the cities that the topic of places holds, or None where it cannot be read for now."""
+def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Callable[[], bool]) -> set[str]:
+    """The ids of the cities that the topic of places holds.
+
+    Raises:
+        KafkaError: the brokers do not answer, or reading was stopped.
+    """
     cities: set[str] = set()
 
     def take(key: bytes | None, value: bytes | None) -> None:
@@ -137,6 +142,8 @@ def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Callable[[]
 
     client = consumer(kafka, client_id)
     try:
-        return cities if read_topic(client, topic, take, stopping) else None
+        if not read_topic(client, topic, take, stopping):
+            raise KafkaError(f"{topic} was not read to its end")
     finally:
         client.close()
+    return cities

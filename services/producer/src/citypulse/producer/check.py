@@ -57,15 +57,12 @@ def _x(config: Config, token: str, wanted: list[rules.Rule]) -> tuple[bool, str]
 
 def _brokers(config: Config) -> list[tuple[bool, str]]:
     servers = ", ".join(config.kafka.bootstrap_servers)
-    client = brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-check")
     try:
+        client = brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-check")
         topics = client.topics()
-    except KafkaError as error:
-        return [(False, f"brokers  {servers}: {type(error).__name__}: {error}")]
-    finally:
         client.close()
-    if not topics:
-        return [(False, f"brokers  {servers}: no answer, or not a topic there")]
+    except KafkaError as error:
+        return [(False, f"brokers  {servers}: no answer ({type(error).__name__}: {error})")]
     needed = sorted({config.topic(feed.topic) for feed in config.feeds} | {places.topic_name(config.run)})
     return [(True, f"brokers  {servers}")] + [
         (

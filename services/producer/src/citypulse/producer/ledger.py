@@ -6,7 +6,7 @@ what was never meant for a topic (another's rules, no post at all) is not looked
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -173,19 +173,16 @@ def _read(config: Config, topic: str) -> Counter[int]:
         if value is not None:
             ids.append(decoder.decode(value).id)
 
-    never: Callable[[], bool] = lambda: False  # noqa: E731
-    client = brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-ledger")
     try:
-        if not brokers.read_topic(client, topic, take, never):
-            raise StopError(
-                f"topic {topic} does not exist, or no broker of {config.kafka.bootstrap_servers} answers"
-            )
+        client = brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-ledger")
+        there = brokers.read_topic(client, topic, take, lambda: False)
+        client.close()
     except KafkaError as error:
         raise StopError(f"topic {topic} cannot be read: {type(error).__name__}: {error}") from error
     except msgspec.DecodeError as error:
         raise StopError(f"topic {topic} holds a record that is no event: {error}") from error
-    finally:
-        client.close()
+    if not there:
+        raise StopError(f"topic {topic} does not exist on {', '.join(config.kafka.bootstrap_servers)}")
     found.update(ids)
     return found
 

@@ -23,6 +23,7 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_worth_a_line)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -36,3 +37,9 @@ def configure(level: str) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for library in ("urllib3", "requests", "tweepy", "kafka"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a log record is written. kafka-python has four errors for each failed attempt to connect."""
+    unforeseen = record.exc_info is not None and not isinstance(record.exc_info[1], OSError)
+    return not record.name.startswith("kafka.") or unforeseen or record.levelno >= logging.CRITICAL
