@@ -11,7 +11,8 @@ import pytest
 BOOTSTRAP = Path(__file__).resolve().parents[3] / "control" / "bootstrap.sh"
 
 TOOLS = """
-bash cat chmod cp dirname echo env flock grep head id ln mkdir mv printf readlink rm sed sha256sum sleep tail touch
+bash cat chmod cp dirname echo env flock grep head id ln mkdir
+mv printf readlink rm sed sha256sum sleep tail touch
 """
 
 PYTHON = """#!/bin/sh
