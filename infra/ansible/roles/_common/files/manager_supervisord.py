@@ -1,6 +1,6 @@
 """The service manager of hosts without systemd: supervisord, over its own unix socket.
 
-Other scripts import this as `manager`; another service manager offers the same five functions.
+Other scripts import this as `manager`; another service manager offers the same four functions: ensure, state, pids, remove.
 """
 
 import fcntl
@@ -66,16 +66,6 @@ def state(settings, name):
 def pids(settings):
     """Process ids of the running services by name."""
     return {row["name"]: row["pid"] for row in _rows(settings) if row["pid"]}
-
-
-def stop(settings, names, check):
-    """Stop services in this order, each waited for; returns those that ran."""
-    running = pids(settings)
-    names = [name for name in names if name in running]
-    if not check:
-        for name in names:
-            _stop(_supervisor(settings), name)
-    return names
 
 
 def remove(settings, names, check):

@@ -1,4 +1,4 @@
-"""Stops services, forgets their definitions, and deletes directories that were theirs."""
+"""Stops services, forgets their definitions and logs, and deletes directories that were theirs."""
 
 import json
 import pathlib
@@ -8,12 +8,10 @@ import sys
 import manager
 
 request = json.loads(sys.argv[1])
-act = manager.stop if request["keep"] else manager.remove
-done = act(request["manager"], request["services"], request["check"])
+done = manager.remove(request["manager"], request["services"], request["check"])
 for name in request["paths"]:
-    path = pathlib.Path(name)
-    if path.exists():
+    if pathlib.Path(name).exists():
         done.append(name)
         if not request["check"]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(name)
 print(json.dumps(done))
