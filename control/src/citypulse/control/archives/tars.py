@@ -21,7 +21,7 @@ def pack(files: Mapping[str, Path], target: Path, scratch: Path) -> str:
     Returns the tar's sha256.
     """
     temporary = scratch / target.name
-    with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
         for name, path in sorted(files.items()):
             entry = tarfile.TarInfo(name)
             entry.size = path.stat().st_size
