@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citypulse.control.archives import environments, manifest, own, requirements, wheels
+from citypulse.control.archives import environments, manifest, own, requirements, tars, wheels
 from citypulse.control.archives.requirements import Requirement
 from citypulse.control.faults import Exit, Fault
 from tests.unit.control.archives_fakes import Machine, SilentTask, sha256
@@ -59,44 +59,53 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
+def fetch(requirement: Requirement, machine: Machine) -> Path:
+    return wheels.wheels([requirement], machine.shop(), SilentTask())[requirement.pin]
+
+
 def test_a_wheel_is_fetched_once_and_kept(machine: Machine, index: Path) -> None:
     leaf = put_wheel(index)
-    first = wheels.wheel(leaf, machine.shop(), SilentTask())
+    first = fetch(leaf, machine)
     assert sha256(first.read_bytes()) in leaf.hashes
     next(index.glob("*.whl")).unlink()
-    assert wheels.wheel(leaf, machine.shop(), SilentTask()) == first
+    assert fetch(leaf, machine) == first
 
 
 def test_a_file_with_another_checksum_is_named(machine: Machine, index: Path) -> None:
     put_wheel(index)
     wanted = Requirement(name="leaf", version="1.0", hashes=("0" * 64,))
     with pytest.raises(Fault, match=r"leaf-1\.0-py3-none-any\.whl has a wrong checksum"):
-        wheels.wheel(wanted, machine.shop(), SilentTask())
+        fetch(wanted, machine)
     assert not list(machine.cache.glob("wheels/*/*.whl"))
 
 
+def test_of_several_files_the_wrong_one_is_named(machine: Machine, index: Path) -> None:
+    several = [put_wheel(index, name) for name in ("alpha", "beta", "gamma")]
+    several[1] = Requirement(name="beta", version="1.0", hashes=("0" * 64,))
+    with pytest.raises(Fault, match=r"beta-1\.0-py3-none-any\.whl has a wrong checksum"):
+        wheels.wheels(several, machine.shop(), SilentTask())
+
+
 def test_a_version_that_no_index_has_is_named_with_pips_words(machine: Machine, index: Path) -> None:
-    with pytest.raises(Fault, match=r"absent==1\.0 could not be fetched") as caught:
-        wheels.wheel(
-            Requirement(name="absent", version="1.0", hashes=("0" * 64,)), machine.shop(), SilentTask()
-        )
+    with pytest.raises(Fault, match=r"could not fetch absent==1\.0") as caught:
+        fetch(Requirement(name="absent", version="1.0", hashes=("0" * 64,)), machine)
     assert "absent" in caught.value.detail
 
 
 def test_a_source_distribution_is_built_once_and_its_wheel_remembered(machine: Machine, index: Path) -> None:
     stem = put_sdist(index)
-    first = wheels.wheel(stem, machine.shop(), SilentTask())
+    first = fetch(stem, machine)
     assert first.suffix == ".whl"
     next(index.glob("*.tar.gz")).unlink()
-    assert wheels.wheel(stem, machine.shop(), SilentTask()) == first
+    assert fetch(stem, machine) == first
 
 
 def test_a_kept_wheel_that_was_damaged_is_fetched_again(machine: Machine, index: Path) -> None:
     for requirement in (put_wheel(index), put_sdist(index)):
-        kept = wheels.wheel(requirement, machine.shop(), SilentTask())
+        kept = fetch(requirement, machine)
         whole = kept.read_bytes()
         kept.write_bytes(whole[:-1])
-        assert wheels.wheel(requirement, machine.shop(), SilentTask()).read_bytes() == whole
+        assert fetch(requirement, machine).read_bytes() == whole
 
 
 def test_own_distributions_are_found_through_their_dependencies(machine: Machine) -> None:
@@ -157,6 +166,15 @@ def test_a_service_installs_from_its_archive_alone(machine: Machine, index: Path
     assert (host / "site" / "stem.py").exists()
     assert (host / "site" / "citypulse" / "producer" / "__init__.py").exists()
     assert (host / "site" / "citypulse" / "events" / "__init__.py").exists()
+
+
+def test_names_may_be_as_long_as_wheels_have_them(machine: Machine, index: Path) -> None:
+    leaf = put_wheel(index)
+    long = index / f"leaf-1.0-{'.'.join(f'py{n}' for n in range(3, 40))}-none-any.whl"
+    next(index.glob("leaf*")).rename(long)
+    machine.distribution("replay", requirements=leaf.line)
+    archive = environments.archive("replay", machine.shop(), SilentTask())
+    assert f"wheels/{long.name}" in tars.contents(Path(archive.path))
 
 
 def test_two_archives_of_a_service_are_equal_to_the_byte(

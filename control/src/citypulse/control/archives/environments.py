@@ -14,7 +14,7 @@ from citypulse.control.archives.manifest import Archive
 from citypulse.control.archives.processes import FailedError
 from citypulse.control.archives.progress import Task, size
 from citypulse.control.archives.requirements import Requirement
-from citypulse.control.archives.wheels import wheel
+from citypulse.control.archives.wheels import wheels as wheels_of
 from citypulse.control.archives.workshop import Workshop
 from citypulse.control.faults import Fault
 
@@ -47,10 +47,7 @@ def archive(service: str, shop: Workshop, task: Task) -> Archive:
         task.end(f"{len(third_party) + len(ours)} wheels, {size(tar.stat().st_size)}, in the cache")
     else:
         with shop.cache.scratch(component) as scratch:
-            wheels: dict[str, Path] = {}
-            for count, requirement in enumerate(third_party, start=1):
-                task.show(f"{count} of {len(third_party)}: {requirement.pin}", count, len(third_party))
-                wheels[requirement.pin] = wheel(requirement, shop, task)
+            wheels = wheels_of(third_party, shop, task)
             for distribution in ours:
                 task.show(f"building {distribution.name}")
                 wheels[distribution.pin] = own.build(distribution, scratch, shop)
