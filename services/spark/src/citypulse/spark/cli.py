@@ -9,7 +9,7 @@ import click
 
 from citypulse.spark import logs
 from citypulse.spark.config import load
-from citypulse.spark.errors import StopError
+from citypulse.spark.errors import BadInputError, StopError
 
 _EPILOG = """\b
 Examples:
@@ -62,3 +62,62 @@ def job(file: Path | None, log_level: str) -> None:
     from citypulse.spark.job import run
 
     run(config)
+
+
+@main.command(epilog=_EPILOG)
+@_config
+@click.option("--tweets", type=click.Path(path_type=Path), help="Recount this file and compare every cell.")
+@click.option(
+    "--anchors", type=click.Path(path_type=Path), help="Compare with the CSV files in this directory."
+)
+@click.option("--write-anchors", type=click.Path(path_type=Path), help="Write such files from the tables.")
+@click.option("--countries", default="", help="With --tweets: count only these, as `CA,GB` or `CA GB`.")
+@click.option(
+    "--place-country",
+    default="ZZ",
+    show_default=True,
+    metavar="CC",
+    help="With --tweets: the country of places that name none: the rule's, if it names a single one.",
+)
+def verify(
+    file: Path | None,
+    tweets: Path | None,
+    anchors: Path | None,
+    write_anchors: Path | None,
+    countries: str,
+    place_country: str,
+) -> None:
+    """Compare the tables with a recount of the tweets, or with anchors.
+
+    The file may be X API v2 JSON in any stored form, or replay's truth; feeds come from the tags of its
+    matching rules where these are citypulse's. Distinct users are compared exactly up to 4,096, beyond within
+    5 %. Prints what differs and how many cells were compared. Tables that hold posts or windows which the
+    file does not have are those of another source (exit 2).
+    """
+    if sum(map(bool, (tweets, anchors, write_anchors))) != 1:
+        raise BadInputError("verify takes one of --tweets FILE, --anchors DIR and --write-anchors DIR")
+    config = load(file, os.environ)
+    from citypulse.spark import verify as check
+
+    if tweets:
+        only = frozenset(countries.upper().replace(",", " ").split())
+        check.against_tweets(config, tweets, only or None, place_country.upper())
+    elif anchors:
+        check.against_anchors(config, anchors)
+    elif write_anchors:
+        check.write_anchors(config, write_anchors)
+
+
+@main.command(epilog=_EPILOG)
+@_config
+@click.option("--yes", is_flag=True, help="Do it, without asking.")
+def drop(file: Path | None, yes: bool) -> None:
+    """Remove keyspace and checkpoint of a named run; refuses the live one."""
+    config = load(file, os.environ)
+    if not yes and config.run:
+        click.confirm(
+            f"Remove keyspace {config.keyspace} and checkpoint {config.checkpoint_dir}?", abort=True
+        )
+    from citypulse.spark.drop import drop as remove
+
+    remove(config)

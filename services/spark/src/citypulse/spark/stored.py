@@ -1,0 +1,67 @@
+"""The tables read back, whole, as the recount can be compared with."""
+
+import datetime
+from typing import Any
+
+from cassandra.cluster import Session
+
+KEYS = {
+    "city_windows": ("feed", "country", "city_id", "window_start"),
+    "country_windows": ("feed", "country", "window_start"),
+    "windows_by_country": ("feed", "country", "window_start", "city_id"),
+    "cities": ("country", "city_id"),
+}
+_COUNTS = ("tweets", "originals", "replies", "quotes", "active_users")
+_NAME = ("name", "lat", "lon")
+COLUMNS = {
+    "city_windows": (*_COUNTS, *_NAME, "users_sketch", "updated_at"),
+    "country_windows": (*_COUNTS, "unresolved", "users_sketch", "updated_at"),
+    "windows_by_country": (*_COUNTS, *_NAME, "updated_at"),
+    "cities": (*_NAME, "first_seen", "last_seen"),
+}
+"""Columns that the job fills; `retweets` and `gap_seconds` are not."""
+
+Key = tuple[Any, ...]
+Rows = dict[Key, dict[str, Any]]
+"""By primary key; timestamps are ms since the epoch, UTC."""
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+def read(session: Session, keyspace: str, table: str) -> Rows:
+    """All rows of a table."""
+    columns = ", ".join((*KEYS[table], *COLUMNS[table]))
+    result: Rows = {}
+    for row in session.execute(f"SELECT {columns} FROM {keyspace}.{table}"):  # noqa: S608 - names of our own
+        values = {name: _milliseconds(value) for name, value in row._asdict().items()}
+        result[tuple(values[name] for name in KEYS[table])] = values
+    return result
+
+
+def sketch_estimate(sketch: bytes) -> float | None:
+    """Distinct users that a serialised theta sketch stands for, read from its bytes; None for bytes that are
+    none.
+
+    The layouts are those of Apache DataSketches: a preamble of one to three longs with version, family (3 is
+    a compact theta sketch) and flags, then the hashes. Version 3 keeps number of hashes and theta in the
+    preamble, and is what none or one hash come as; version 4 keeps theta, then the number in so many bytes as
+    it says, then packed hashes.
+    """
+    if len(sketch) < 8 or sketch[2] != 3 or sketch[1] not in (3, 4):
+        return None
+    longs, empty = sketch[0] & 0x3F, sketch[5] & 0x04
+    if sketch[1] == 3 and longs == 1:
+        return 0.0 if empty else 1.0
+    if sketch[1] == 3:
+        hashes = int.from_bytes(sketch[8:12], "little")
+        theta = sketch[16:24] if longs >= 3 else b""
+    else:
+        hashes = int.from_bytes(sketch[8 * longs : 8 * longs + sketch[4]], "little")
+        theta = sketch[8:16] if longs >= 2 else b""
+    return hashes / (int.from_bytes(theta, "little") / 2**63) if theta else float(hashes)
+
+
+def _milliseconds(value: Any) -> Any:
+    if isinstance(value, datetime.datetime):
+        return (value - _EPOCH) // datetime.timedelta(milliseconds=1)
+    return value

@@ -1,0 +1,209 @@
+"""Are the tables right? Against the tweets of a file, or against anchors."""
+
+import datetime
+from pathlib import Path
+
+import click
+from cassandra import InvalidRequest
+from cassandra.cluster import Session
+from kafka import TopicPartition
+from kafka.errors import KafkaError
+from msgspec import DecodeError
+from rich.console import Console
+from rich.table import Table
+
+from citypulse.events import event, messages
+from citypulse.spark import anchors, compare, stored, tables, topics
+from citypulse.spark.config import Config
+from citypulse.spark.errors import BadInputError, StopError
+from citypulse.spark.recount import WINDOW_MS, Recount, recount
+
+_SHOWN = 40
+
+
+def against_tweets(config: Config, file: Path, countries: frozenset[str] | None, place_country: str) -> None:
+    """Recount a file and compare every filled cell of every filled table.
+
+    Raises:
+        StopError: something differs.
+        BadInputError: the file holds no tweets, or the tables hold events of another source.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    wanted, report = _recount(file, countries, place_country)
+    console.print(
+        f"{file}: {report.tweets} tweets, {len({post for post, _ in wanted.counted})} posts counted"
+    )
+    if report.bad_lines:
+        console.print(f"  {report.bad_lines} lines are no tweets, the first: {report.first_bad}")
+    found = _read(config)
+    _check_source(config, console, file, wanted, found)
+    result = compare.compare(compare.expected(wanted), found)
+    _print(console, result)
+    if wanted.first_at is not None and wanted.last_at is not None:
+        console.print(f"tweets from {_time(wanted.first_at)} to {_time(wanted.last_at)}")
+    if result.differing:
+        raise StopError(f"{result.differing} of {result.cells} cells differ from the recount of {file}")
+
+
+def against_anchors(config: Config, directory: Path) -> None:
+    """Compare the table of cities' windows with anchors.
+
+    Raises:
+        StopError: something differs.
+        BadInputError: the anchors cannot be read.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    wanted = anchors.read(directory)
+    found = anchors.from_table(_read(config, "city_windows")["city_windows"])
+    differing = cells = 0
+    for file, rows in wanted.items():
+        missing, extra = rows - found[file], found[file] - rows
+        cells += sum((rows | found[file]).values())
+        differing += max(sum(missing.values()), sum(extra.values()))
+        if missing or extra:
+            shown = Table("city", "window", "count", "", title=file, title_justify="left")
+            for what, some in (("missing", missing), ("too many", extra)):
+                for city, date, count in sorted(some.elements(), key=lambda row: (row[1], row[0]))[:_SHOWN]:
+                    shown.add_row(city, date, str(count), what)
+            console.print(shown)
+    console.print(f"{cells} cells compared with the anchors in {directory}, {differing} differing")
+    if differing:
+        raise StopError(f"{differing} of {cells} cells differ from the anchors in {directory}")
+
+
+def write_anchors(config: Config, directory: Path) -> None:
+    """Write anchors from the table of cities' windows.
+
+    Raises:
+        BadInputError: the directory cannot be written.
+    """
+    rows = anchors.from_table(_read(config, "city_windows")["city_windows"])
+    anchors.write(directory, rows)
+    click.echo(f"{sum(sum(file.values()) for file in rows.values())} rows written to {directory}")
+
+
+def _recount(
+    file: Path, countries: frozenset[str] | None, place_country: str
+) -> tuple[Recount, messages.Report]:
+    try:
+        found, report = messages.load(file)
+    except messages.BadFileError as error:
+        raise BadInputError(f"--tweets: {error}") from error
+    if not _is_truth(file):
+        # Stored tweets arrive in the order of their creation, whatever their order in the file.
+        found.sort(key=lambda message: message.data.get("created_at") or "")
+    return recount(found, countries, place_country), report
+
+
+def _is_truth(file: Path) -> bool:
+    with file.open("rb") as lines:
+        return lines.readline(200).replace(b" ", b"").startswith(b'{"truth":')
+
+
+def _read(config: Config, *names: str) -> dict[str, stored.Rows]:
+    session = tables.wait(config.cassandra)
+    try:
+        return {name: _table(session, config.keyspace, name) for name in names or stored.KEYS}
+    finally:
+        session.cluster.shutdown()
+
+
+def _table(session: Session, keyspace: str, name: str) -> stored.Rows:
+    try:
+        return stored.read(session, keyspace, name)
+    except InvalidRequest as error:
+        raise BadInputError(
+            f"run: there is no table {keyspace}.{name} ({error.args[0]}): was the job of this run started?"
+        ) from error
+
+
+def _check_source(
+    config: Config, console: Console, file: Path, wanted: Recount, found: dict[str, stored.Rows]
+) -> None:
+    """Thousands of differences would say less than that something else was counted as well."""
+    if wanted.first_at is None or wanted.last_at is None:
+        raise BadInputError(
+            f"--tweets: none of the tweets in {file} has a place, so there is nothing to compare"
+        )
+    first, last = wanted.first_at // WINDOW_MS * WINDOW_MS, wanted.last_at
+    outside = sorted(key[2] for key in found["country_windows"] if not first <= key[2] <= last)
+    if outside:
+        raise BadInputError(
+            f"the tables of {config.keyspace} hold events of another source than {file}:"
+            f" {len(outside)} windows lie outside its time, the first at {_time(outside[0])}"
+        )
+    try:
+        counted = _topic(config)
+    except (KafkaError, OSError, AssertionError) as error:
+        console.print(
+            f"the topics cannot be read ({type(error).__name__}), so only times tell of another source"
+        )
+        return
+    foreign, absent = counted - wanted.counted, wanted.counted - counted
+    if foreign:
+        raise BadInputError(
+            f"the tables of {config.keyspace} hold events of another source than {file}: {len(foreign)} of"
+            f" {len(counted)} posts in {', '.join(config.prefixed_topics)} are not in it,"
+            f" as {min(foreign)[0]}"
+        )
+    if absent:
+        console.print(f"{len(absent)} counted posts are not in the topic (any more), as {min(absent)[0]}")
+
+
+def _topic(config: Config) -> set[tuple[int, str]]:
+    """Post and feed of all events in the run's topics that are to be counted."""
+    result: set[tuple[int, str]] = set()
+    consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
+    try:
+        present = sorted(set(config.prefixed_topics) & set(consumer.topics()))
+        _, ends = topics.reach(consumer, present)
+        wanted = {
+            TopicPartition(topic, int(number)): end
+            for topic, partitions in ends.items()
+            for number, end in partitions.items()
+        }
+        consumer.assign(list(wanted))
+        consumer.seek_to_beginning(*wanted)
+        while any(consumer.position(partition) < end for partition, end in wanted.items()):
+            for records in consumer.poll(timeout_ms=1000, max_records=5000).values():
+                for record in records:
+                    result |= _counted(record.value)
+    finally:
+        consumer.close()
+    return result
+
+
+def _counted(value: bytes) -> set[tuple[int, str]]:
+    try:
+        one = event.decode(value)
+    except DecodeError:
+        return set()
+    if one.country is None or any(reference.type == "retweeted" for reference in one.refs):
+        return set()
+    return {(one.post, feed) for feed in one.feeds}
+
+
+def _print(console: Console, result: compare.Comparison) -> None:
+    if result.differences:
+        shown = Table(
+            "table", "row", "column", "recount", "table says", title="Differences", title_justify="left"
+        )
+        for one in result.differences[:_SHOWN]:
+            key = " ".join(_time(part) if isinstance(part, int) else str(part) for part in one.key)
+            shown.add_row(one.table, key, one.column, str(one.expected), str(one.found))
+        console.print(shown)
+        if len(result.differences) > _SHOWN:
+            console.print(f"and {len(result.differences) - _SHOWN} more")
+    rows = ", ".join(f"{table} {count}" for table, count in result.rows.items())
+    console.print(f"rows: {rows}")
+    console.print(f"{result.cells} cells compared, {result.differing} differing")
+    if result.within_tolerance:
+        console.print(
+            f"{result.within_tolerance} of them count more than {compare.EXACT_USERS} users"
+            f" and were judged within {compare.TOLERANCE:.0%}; all others exactly"
+        )
+
+
+def _time(milliseconds: int) -> str:
+    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
