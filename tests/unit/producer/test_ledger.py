@@ -1,0 +1,116 @@
+"""The ledger finds what is missing, and only that."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from citypulse.producer import ledger
+from citypulse.producer.config import Config, Feed, Journal
+from citypulse.producer.errors import BadInputError
+from citypulse.producer.journal import cursor
+from citypulse.producer.journal.writer import Writer
+
+
+def payload(number: int, tag: str = "citypulse/main/all/1") -> bytes:
+    return json.dumps({"data": {"id": str(number)}, "matching_rules": [{"id": "1", "tag": tag}]}).encode()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(
+        feeds=(Feed("all", ("CA",)), Feed("fr", ("FR",), topic="tweets.fr")),
+        journal=Journal(str(tmp_path / "journal")),
+    )
+
+
+@pytest.fixture
+def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
+    held: dict[str, list[int]] = {"tweets": [], "tweets.fr": []}
+    monkeypatch.setattr(ledger, "_read", lambda _config, topic: Counter(held[topic]))
+    return held
+
+
+def journal(config: Config, *payloads: bytes) -> None:
+    writer = Writer(Path(config.journal.dir), 1 << 20)
+    writer.append([(1_700_000_000_000 + n, data) for n, data in enumerate(payloads)])
+    writer.close()
+    cursor.store(Path(config.journal.dir), writer.next_sequence)
+
+
+def truth(path: Path, *payloads: bytes) -> Path:
+    lines = [{"truth": 1, "source": "test", "seed": 1}]
+    lines += [{"at": 1, "stream": 1, "token": "00000000", "message": json.loads(data)} for data in payloads]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_nothing_is_missing_where_everything_arrived(config: Config, topics: dict[str, list[int]]) -> None:
+    journal(config, payload(1), payload(2), payload(2), b"{no post", payload(3, "somebody's"))
+    topics["tweets"] = [1, 2, 2, 9]
+    report = ledger.compare(config, None, 0)
+    (account,) = report.accounts
+    assert report.well
+    assert (account.messages, account.ids, account.missing, account.extra) == (5, 2, 0, 1)
+    assert (account.unusable, account.foreign, report.duplicates, report.unsent) == (1, 1, 1, 0)
+    assert (report.kept_from, report.kept_to) == (1_700_000_000_000, 1_700_000_000_004)
+
+
+def test_an_id_that_is_in_the_journal_and_not_in_its_topic_is_missing(
+    config: Config, topics: dict[str, list[int]]
+) -> None:
+    journal(config, payload(1), payload(2, "citypulse/main/fr/1"))
+    topics["tweets"] = [1, 2]
+    report = ledger.compare(config, None, 0)
+    assert not report.well
+    assert report.accounts[0].missing == 1
+    assert report.accounts[0].examples == [2]
+    assert not ledger.run(config, None, 0, as_json=False)
+
+
+def test_what_replay_sent_is_looked_for_too(
+    config: Config, topics: dict[str, list[int]], tmp_path: Path
+) -> None:
+    journal(config, payload(1))
+    topics["tweets"] = [1]
+    sent = truth(tmp_path / "truth.jsonl", payload(1), payload(2), payload(3, "citypulse/other/all/1"))
+    report = ledger.compare(config, sent, 0)
+    assert [(account.name, account.missing) for account in report.accounts] == [
+        ("journaled", 0),
+        ("sent by replay", 1),
+    ]
+    assert report.accounts[1].foreign == 1
+    assert not report.well
+
+
+def test_a_line_of_truth_that_is_being_written_is_left(
+    config: Config, topics: dict[str, list[int]], tmp_path: Path
+) -> None:
+    journal(config, payload(1))
+    topics["tweets"] = [1]
+    sent = truth(tmp_path / "truth.jsonl", payload(1))
+    with sent.open("a") as file:
+        file.write('{"at":1,"mess')
+    assert ledger.compare(config, sent, 0).well
+
+
+def test_truth_that_is_none_is_named(config: Config, topics: dict[str, list[int]], tmp_path: Path) -> None:
+    journal(config, payload(1))
+    (tmp_path / "bad").write_text("not json\n")
+    with pytest.raises(BadInputError, match="line 1"):
+        ledger.compare(config, tmp_path / "bad", 0)
+
+
+def test_what_is_not_acknowledged_yet_is_counted(config: Config, topics: dict[str, list[int]]) -> None:
+    journal(config, payload(1), payload(2), payload(3))
+    cursor.store(Path(config.journal.dir), 2)
+    topics["tweets"] = [1]
+    report = ledger.compare(config, None, 0)
+    assert report.unsent == 2
+    assert report.accounts[0].missing == 2
+
+
+def test_without_a_journal_there_is_nothing_to_compare(config: Config) -> None:
+    with pytest.raises(BadInputError, match=r"journal\.dir"):
+        ledger.compare(config, None, 0)

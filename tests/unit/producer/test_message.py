@@ -1,0 +1,298 @@
+"""A message of X becomes the event that the design describes."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from citypulse import places
+from citypulse.events.messages import Report, read
+from citypulse.producer import message, rules
+from citypulse.producer.config import Config, Feed, Journal
+from citypulse.producer.message import Parse, Parsed, UnusableError
+
+MONTREAL = {
+    "id": "36775d842cbec509",
+    "full_name": "Montréal, Québec",
+    "name": "Montréal",
+    "place_type": "city",
+    "country_code": "CA",
+    "geo": {"type": "Feature", "bbox": [-74.0, 45.0, -73.0, 46.0], "properties": {}},
+}
+RECEIVED = 1_664_162_146_000
+
+
+def parser(*feeds: Feed, run: str = "") -> Parse:
+    config = Config(run=run, feeds=feeds or (Feed("all", ("CA",)),), journal=Journal("j"))
+    return message.parser(config, rules.configured(config))
+
+
+def stream_message(
+    place: dict[str, Any] | None = None, tags: tuple[str, ...] = ("citypulse/main/all/1",), **data: Any
+) -> bytes:
+    post: dict[str, Any] = {
+        "id": "1574236253620420608",
+        "author_id": "1420419705689493507",
+        "created_at": "2022-09-26T03:15:45.123Z",
+        "text": "not to be kept",
+        **data,
+    }
+    if place is not None:
+        post["geo"] = {"place_id": place["id"]} | post.get("geo", {})
+    return json.dumps(
+        {
+            "data": post,
+            "includes": {"users": [{"id": "1"}], "places": [place] if place else []},
+            "matching_rules": [{"id": "7", "tag": tag} for tag in tags],
+        }
+    ).encode()
+
+
+def the_event(parsed: Parsed) -> Any:
+    ((_, event),) = parsed.deliveries
+    return event
+
+
+def test_a_located_post_has_every_field() -> None:
+    parsed = parser()(
+        stream_message(MONTREAL, referenced_tweets=[{"type": "replied_to", "id": "1574201254351278080"}]),
+        RECEIVED,
+    )
+    assert msgspec.to_builtins(the_event(parsed)) == {
+        "id": 1574236253620420608,
+        "post": 1574236253620420608,
+        "at": 1664162145123,
+        "author": 1420419705689493507,
+        "refs": [{"type": "replied_to", "id": 1574201254351278080}],
+        "place_id": "36775d842cbec509",
+        "country": "CA",
+        "city": "CA:36775d842cbec509",
+        "lat": 45.5,
+        "lon": -73.5,
+        "feeds": ["all"],
+        "received": RECEIVED,
+        "source": "main",
+    }
+    assert parsed.city == places.Place(
+        "36775d842cbec509",
+        "CA:36775d842cbec509",
+        "CA",
+        "city",
+        "Montréal",
+        "Montréal, Québec",
+        45.5,
+        -73.5,
+        1664162145123,
+    )
+
+
+def test_a_posts_own_coordinates_win_over_its_places_middle() -> None:
+    payload = stream_message(MONTREAL, geo={"coordinates": {"type": "Point", "coordinates": [-73.61, 45.51]}})
+    parsed = parser()(payload, RECEIVED)
+    assert (the_event(parsed).lat, the_event(parsed).lon) == (45.51, -73.61)
+    assert parsed.city is not None
+    assert (parsed.city.lat, parsed.city.lon) == (45.5, -73.5)
+
+
+def test_an_edit_counts_as_its_first_version_at_that_ones_time() -> None:
+    history = ["1576994746135764992", "1576994789110992896"]
+    event = the_event(
+        parser()(
+            stream_message(
+                id=history[1], edit_history_tweet_ids=history, created_at="2022-10-03T17:57:11.000Z"
+            ),
+            RECEIVED,
+        )
+    )
+    assert (event.id, event.post) == (1576994789110992896, 1576994746135764992)
+    assert event.at // 1000 == 1664819821
+
+
+def test_an_original_is_its_own_first_version() -> None:
+    event = the_event(parser()(stream_message(edit_history_tweet_ids=["1574236253620420608"]), RECEIVED))
+    assert event.post == event.id
+    assert event.at == 1664162145123
+
+
+def test_without_a_time_the_id_tells_it() -> None:
+    event = the_event(parser()(stream_message(created_at=None), RECEIVED))
+    assert event.at // 1000 == 1664162145
+
+
+def test_without_a_place_everything_about_it_is_null() -> None:
+    parsed = parser()(stream_message(), RECEIVED)
+    event = the_event(parsed)
+    assert (event.place_id, event.country, event.city, event.lat, event.lon) == (None,) * 5
+    assert parsed.city is None
+
+
+@pytest.mark.parametrize("kind", ["poi", "neighborhood", "admin", "country"])
+def test_a_place_that_is_no_city_counts_for_its_country_only(kind: str) -> None:
+    parsed = parser()(stream_message(MONTREAL | {"place_type": kind}), RECEIVED)
+    event = the_event(parsed)
+    assert (event.place_id, event.country, event.city) == ("36775d842cbec509", "CA", None)
+    assert parsed.city is None
+
+
+def nameless_country() -> dict[str, Any]:
+    return {key: value for key, value in MONTREAL.items() if key != "country_code"}
+
+
+def test_a_place_without_a_country_takes_the_one_that_the_rule_names() -> None:
+    event = the_event(parser()(stream_message(nameless_country()), RECEIVED))
+    assert (event.country, event.city) == ("CA", "CA:36775d842cbec509")
+
+
+def test_a_place_object_that_is_not_there_leaves_the_city_open() -> None:
+    payload = stream_message(geo={"place_id": "36775d842cbec509"})
+    event = the_event(parser()(payload, RECEIVED))
+    assert (event.place_id, event.country, event.city) == ("36775d842cbec509", "CA", None)
+
+
+def test_a_place_whose_country_nobody_names_is_in_zz() -> None:
+    parse = parser(Feed("all", ("CA", "GB")), Feed("q", query="cats"))
+    for tags in (
+        ("citypulse/main/all/1",),
+        ("citypulse/main/q/1",),
+        ("citypulse/main/all/1", "citypulse/main/q/1"),
+    ):
+        event = the_event(parse(stream_message(nameless_country(), tags), RECEIVED))
+        assert (event.country, event.city) == ("ZZ", "ZZ:36775d842cbec509")
+
+
+def test_the_feeds_are_those_of_all_matched_rules() -> None:
+    parse = parser(Feed("b", ("CA",)), Feed("a", ("GB",)))
+    tags = (
+        "citypulse/main/b/1",
+        "somebody's",
+        "citypulse/main/a/1",
+        "citypulse/main/b/2",
+        "citypulse/other/c/1",
+        "",
+    )
+    assert the_event(parse(stream_message(tags=tags), RECEIVED)).feeds == ["a", "b"]
+
+
+def test_each_topic_gets_the_feeds_that_are_its_own() -> None:
+    parse = parser(Feed("a", ("CA",)), Feed("b", ("GB",)), Feed("c", ("FR",), topic="tweets.fr"), run="demo")
+    tags = tuple(f"citypulse/main/{feed}/1" for feed in "cba")
+    deliveries = parse(stream_message(tags=tags), RECEIVED).deliveries
+    assert [(topic, event.feeds) for topic, event in deliveries] == [
+        ("demo.tweets", ["a", "b"]),
+        ("demo.tweets.fr", ["c"]),
+    ]
+
+
+def test_a_feed_that_was_configured_when_the_message_was_taken_is_still_sent() -> None:
+    ((topic, event),) = parser()(stream_message(tags=("citypulse/main/gone/1",)), RECEIVED).deliveries
+    assert (topic, event.feeds) == ("tweets", ["gone"])
+
+
+@pytest.mark.parametrize("tags", [(), ("",), ("mine",), ("citypulse/other/all/1",), ("citypulse/main",)])
+def test_what_matched_none_of_our_rules_is_not_sent(tags: tuple[str, ...]) -> None:
+    assert parser()(stream_message(tags=tags), RECEIVED).deliveries == ()
+
+
+def test_a_rule_without_a_tag_does_no_harm() -> None:
+    payload = (
+        b'{"data":{"id":"1"},'
+        b'"matching_rules":[{"id":"1"},{"id":"2","tag":null},{"id":"3","tag":"citypulse/main/all/1"}]}'
+    )
+    assert the_event(parser()(payload, RECEIVED)).feeds == ["all"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b'{"errors":[]}',
+        b'{"data":{"id":"abc"}}',
+        b'{"data":{"id":"1","created_at":"yesterday"}}',
+        b'{"data":{"text":"no id"}}',
+    ],
+)
+def test_what_is_no_post_is_unusable_and_says_why_without_quoting_it(payload: bytes) -> None:
+    with pytest.raises(UnusableError) as caught:
+        parser()(payload, RECEIVED)
+    assert "abc" not in str(caught.value)
+    assert "yesterday" not in str(caught.value)
+
+
+@given(
+    st.binary(max_size=100)
+    | st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["data", "id", "geo", "includes", "places", "place_id", "matching_rules", "tag"]
+                ),
+                inner,
+            )
+        ),
+    ).map(lambda tree: json.dumps(tree).encode())
+)
+def test_no_message_does_more_than_be_unusable(payload: bytes) -> None:
+    try:
+        parsed = parser()(payload, RECEIVED)
+    except UnusableError:
+        return
+    assert parsed.deliveries == ()
+
+
+DATA = Path(os.environ.get("CITYPULSE_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
+
+
+def captured(name: str) -> list[Path]:
+    found = sorted((DATA / name).glob("*.json*"))
+    if not found:
+        pytest.skip(f"no captured messages in {DATA / name}; set CITYPULSE_TEST_DATA to where they are")
+    return found
+
+
+def test_every_captured_page_of_x_becomes_events() -> None:
+    parse = parser(Feed("all", ("CA",)))
+    seen = 0
+    for path in captured("x-v2-pages"):
+        for stored in read(path, Report()):
+            payload = json.dumps(
+                {
+                    "data": stored.data,
+                    "includes": stored.includes,
+                    "matching_rules": [{"id": "1", "tag": "citypulse/main/all/1"}],
+                }
+            ).encode()
+            event = the_event(parse(payload, RECEIVED))
+            assert event.id == int(stored.data["id"])
+            assert event.at > 0
+            seen += 1
+    assert seen > 100
+
+
+def test_every_captured_message_of_the_stream_becomes_an_event() -> None:
+    parse = parser(Feed("all", ("CA",)))
+    cities = set()
+    events = []
+    for path in captured("seed-capture"):
+        for stored in read(path, Report()):
+            tagged = {
+                "data": stored.data,
+                "includes": stored.includes,
+                "matching_rules": [{"id": "1", "tag": "citypulse/main/all/1"}],
+            }
+            parsed = parse(json.dumps(tagged).encode(), RECEIVED)
+            events.append(the_event(parsed))
+            if parsed.city:
+                cities.add(parsed.city.city)
+    assert len(events) == 74
+    assert all(event.country == "CA" and event.author for event in events)
+    assert "CA:36775d842cbec509" in cities
