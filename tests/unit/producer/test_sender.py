@@ -38,7 +38,7 @@ class FakeFuture(Future):  # type: ignore[misc]
 
 
 class FakeKafka:
-    """Brokers that outlive the clients. `decide`: a record arrives (True), waits (None), or fails (the error)."""
+    """Brokers that outlive clients. `decide`: a record arrives (True), waits (None), or fails (the error)."""
 
     def __init__(self) -> None:
         self.log: list[tuple[str, bytes, bytes]] = []
