@@ -4,8 +4,8 @@ Starts the service and one client on this machine, prints one line a case:
 
     python benchmarks/replay_stream.py [--tweets 150000] [--port 40900]
 
-Cases: plain and gzip, read by curl (to a file) and by aiohttp; a stream with one place rule and one with 1,000
-rules of 40 terms each; and a paced stream at 10,000 a second, where what counts is how late it runs.
+Cases: plain and gzip, read by curl (to a file) and by aiohttp; a stream with one place rule and one with
+1,000 rules of 40 terms each; and a paced stream at 10,000 a second, where what counts is how late it runs.
 """
 
 import argparse
@@ -42,20 +42,29 @@ class Replay:
         self.base = f"http://127.0.0.1:{port}"
         token = directory / "token"
         token.write_text("benchmark\n")
-        command = [Path(sys.executable).with_name("citypulse-replay"), "serve", "--port", str(port), "--token-file", token]
+        command = [
+            Path(sys.executable).with_name("citypulse-replay"),
+            "serve",
+            "--port",
+            str(port),
+            "--token-file",
+            token,
+        ]
         self.log = (directory / "log").open("wb")
         self.process = psutil.Popen(
-            [*map(str, command), "--generate", "--hold", "--truth", str(directory / "truth"), *arguments], stdout=self.log
+            [*map(str, command), "--generate", "--hold", "--truth", str(directory / "truth"), *arguments],
+            stdout=self.log,
         )
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.get("/healthz")
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        while not self.up():
+            assert time.monotonic() < deadline, "replay did not come up within 60 s"
+            time.sleep(0.1)
+
+    def up(self) -> bool:
+        try:
+            return self.get("/healthz") == b"ok\n"
+        except OSError:
+            return False
 
     def get(self, path: str, body: Any = None) -> bytes:
         data = json.dumps(body).encode() if body else None
@@ -81,10 +90,14 @@ async def aiohttp_client(url: str, seen: list[int]) -> None:
 
 def curl_client(url: str, compressed: bool) -> subprocess.Popen[bytes]:
     options = ["--compressed"] if compressed else []
-    return subprocess.Popen(["curl", "-sN", *options, "-H", "Authorization: Bearer benchmark", "-o", "/dev/null", url])
+    return subprocess.Popen(
+        ["curl", "-sN", *options, "-H", "Authorization: Bearer benchmark", "-o", "/dev/null", url]
+    )
 
 
-def measure(case: str, arguments: list[str], port: int, rules: list[dict[str, str]], client: str, gzip: bool) -> None:
+def measure(
+    case: str, arguments: list[str], port: int, rules: list[dict[str, str]], client: str, gzip: bool
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         replay = Replay(Path(name), port, *arguments)
         try:
@@ -98,26 +111,19 @@ def measure(case: str, arguments: list[str], port: int, rules: list[dict[str, st
 async def _measure(case: str, replay: Replay, client: str, gzip: bool) -> None:
     url, seen = replay.base + PATH + FIELDS, [0]
     before = replay.process.cpu_times()
-    reader: Any = None
-    if client == "curl":
-        reader = curl_client(url, gzip)
-    else:
-        url_or_plain = url
-        reader = asyncio.create_task(aiohttp_client(url_or_plain, seen))
+    curl = client == "curl"
+    reader = curl_client(url, gzip) if curl else asyncio.create_task(aiohttp_client(url, seen))
     late = 0.0
     while (status := await asyncio.to_thread(replay.status))["state"] != "done":
         late = max(late, status["late_seconds"])
         await asyncio.sleep(0.2)
     after, memory = replay.process.cpu_times(), replay.process.memory_info().rss
     seconds = (status["last_at"] - status["first_at"]) / 1000
-    if client == "curl":
-        reader.terminate()
-    else:
-        reader.cancel()
+    (reader.terminate if curl else reader.cancel)()
     cpu = after.user + after.system - before.user - before.system
     print(
-        f"{case:<34} {client:<8} played {status['played'] / seconds:>8,.0f}/s  sent {status['sent'] / seconds:>8,.0f}/s"
-        f"  {status['sent']:>8,} sent  {status['sent'] / cpu:>7,.0f} per CPU second  late {late:5.2f} s  {memory >> 20} MB",
+        f"{case:<34} {client:<8} {status['sent'] / seconds:>8,.0f}/s of {status['played'] / seconds:>8,.0f}"
+        f"  {status['sent'] / cpu:>7,.0f} a CPU second  late {late:5.2f} s  {memory >> 20} MB",
         flush=True,
     )
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -35,9 +35,9 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     that may wait for it.
     """
 
-    keep_alive_seconds: float = 20.0
-    gzip_level: int = 1
-    buffer_bytes: int = 64 * 1024 * 1024
+    keep_alive_seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    gzip_level: Annotated[int, msgspec.Meta(ge=0, le=9)] = 1
+    buffer_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * 1024 * 1024
 
 
 def digest(token: str) -> str:
@@ -128,6 +128,8 @@ class XApi:
             await connection.run(request, response)
         except ConnectionError:
             pass
+        except OSError as error:
+            self._delivery.fail(error)
         finally:
             self._delivery.disconnect(connection)
             log.info("stream ended", sent=connection.sent)

@@ -12,7 +12,6 @@ import termios
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable
 
 from aiohttp import web
 
@@ -53,7 +52,7 @@ class Connection:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._last_line: bytes | None = None
+        self._transport: asyncio.Transport | None = None
         self._ended = False
         # Messages sent whose bytes the client's kernel may not have acknowledged: (bytes written up to their
         # end, message).
@@ -72,51 +71,48 @@ class Connection:
             self._room.clear()
             await self._room.wait()
 
-    def end(self, last_line: bytes | None = None) -> None:
-        """Have the stream closed cleanly: what is queued stays unsent, `last_line` is the last thing said."""
-        self._ended, self._last_line = True, last_line
+    def end(self) -> None:
+        """Have the stream closed cleanly; what is queued stays unsent."""
+        self._ended = True
         self._wake.set()
         self._room.set()
 
+    def abort(self) -> None:
+        """Cut the connection off, whatever it waits for."""
+        self.end()
+        if self._transport is not None:
+            self._transport.abort()
+
     async def run(self, request: web.Request, response: web.StreamResponse) -> None:
         """Write until the client goes or `end` is called; then record what the client may not have got."""
-        encode = _gzip(self._gzip_level) if response.headers.get("Content-Encoding") == "gzip" else _plain
+        self._transport = request.transport
+        encoding = _Gzip(self._gzip_level) if response.headers.get("Content-Encoding") == "gzip" else _Plain()
         try:
-            await self._write_on(request, response, encode)
-            if self._last_line is not None:
-                await response.write(encode(self._last_line + _CRLF))
-            await response.write_eof()
+            await self._write_on(response, encoding)
+            await response.write_eof(encoding.rest())
         except ConnectionError:
             pass
         finally:
-            self._ended = True
-            self._room.set()
-            self._truth.miss(
-                _now(), self.number, self.token, "in doubt", [message for _, message in self._unacknowledged]
-            )
+            self.end()
+            in_doubt = [message for _, message in self._unacknowledged]
+            self._truth.miss(_now(), self.number, self.token, "in doubt", in_doubt)
 
     def unsent(self) -> list[bytes]:
         """What was still queued when the stream ended."""
         return list(self._queue)
 
-    async def _write_on(
-        self, request: web.Request, response: web.StreamResponse, encode: Callable[[bytes], bytes]
-    ) -> None:
+    async def _write_on(self, response: web.StreamResponse, encoding: "_Gzip | _Plain") -> None:
         while not self._ended:
             if not self._queue and not await self._woken():
-                await response.write(encode(_CRLF))
-                self._forget_acknowledged(request)
-                continue
-            self._wake.clear()
-            messages, size = self._taken()
-            if messages:
-                payload = encode(_CRLF.join([*messages, b""]))
-                await response.write(payload)
-                self._queued_off(messages, size)
-                self._truth.record(_now(), self.number, self.token, messages)
-                self.sent += len(messages)
-                self._note_written(len(payload), messages)
-            self._forget_acknowledged(request)
+                await response.write(encoding.encode(_CRLF))
+            else:
+                self._wake.clear()
+                messages, size = self._next()
+                if messages:
+                    payload = encoding.encode(_CRLF.join([*messages, b""]))
+                    await response.write(payload)
+                    self._note_sent(messages, size, len(payload))
+            self._forget_acknowledged()
 
     async def _woken(self) -> bool:
         try:
@@ -125,10 +121,11 @@ class Connection:
             return False
         return True
 
-    def _taken(self) -> tuple[list[bytes], int]:
-        """The next messages to write together. They stay queued until the write has returned: a write that is
-        cut short leaves them recorded as unsent, though a part may have reached the client (who then has more
-        than the truth, never less).
+    def _next(self) -> tuple[list[bytes], int]:
+        """The messages to write together, and their bytes.
+
+        They stay queued until the write has returned. A write that is cut short leaves them unsent, though a
+        part may have reached the client, who then has more than the truth says and never less.
         """
         messages: list[bytes] = []
         size = 0
@@ -139,41 +136,47 @@ class Connection:
                 break
         return messages, size
 
-    def _queued_off(self, messages: list[bytes], size: int) -> None:
+    def _note_sent(self, messages: list[bytes], size: int, written: int) -> None:
         for _ in messages:
             self._queue.popleft()
         self.queued_bytes -= size
         self._room.set()
-
-    def _note_written(self, size: int, messages: list[bytes]) -> None:
-        self._written += size
+        self._truth.record(_now(), self.number, self.token, messages)
+        self.sent += len(messages)
+        self._written += written
         self._unacknowledged.extend((self._written, message) for message in messages)
 
-    def _forget_acknowledged(self, request: web.Request) -> None:
-        if not self._unacknowledged:
-            return
-        reached = self._written - _in_flight(request)
-        while self._unacknowledged and self._unacknowledged[0][0] <= reached:
-            self._unacknowledged.popleft()
+    def _forget_acknowledged(self) -> None:
+        if self._unacknowledged and self._transport is not None and not self._transport.is_closing():
+            reached = self._written - _in_flight(self._transport)
+            while self._unacknowledged and self._unacknowledged[0][0] <= reached:
+                self._unacknowledged.popleft()
 
 
-def _in_flight(request: web.Request) -> int:
-    """Bytes of this connection that the client's kernel has not acknowledged."""
-    transport = request.transport
-    if transport is None or transport.is_closing():
-        return 1 << 62
+def _in_flight(transport: asyncio.Transport) -> int:
+    """Bytes of a connection that its client's kernel has not acknowledged."""
     socket = transport.get_extra_info("socket")
-    unsent = struct.unpack("i", fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+    (unsent,) = struct.unpack("i", fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))
     return int(unsent) + transport.get_write_buffer_size()
 
 
-def _gzip(level: int) -> Callable[[bytes], bytes]:
-    compressor = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-    return lambda payload: compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+class _Gzip:
+    def __init__(self, level: int) -> None:
+        self._compressor = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+
+    def encode(self, payload: bytes) -> bytes:
+        return self._compressor.compress(payload) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
+
+    def rest(self) -> bytes:
+        return self._compressor.flush()
 
 
-def _plain(payload: bytes) -> bytes:
-    return payload
+class _Plain:
+    def encode(self, payload: bytes) -> bytes:
+        return payload
+
+    def rest(self) -> bytes:
+        return b""
 
 
 def _now() -> int:

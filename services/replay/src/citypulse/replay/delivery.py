@@ -14,7 +14,6 @@ import msgspec
 import structlog
 
 from citypulse.events.messages import Message
-from citypulse.replay import problems
 from citypulse.replay.connection import Connection
 from citypulse.replay.fields import Selection, selection
 from citypulse.replay.pace import Clock, Due, Pace
@@ -29,8 +28,8 @@ Open = Callable[[int], Iterator[Due]]
 """A source, opened when its clock first runs, at that time in ms since the epoch."""
 
 _BATCH = 200
-# Sleeping at least so long sends what falls due meanwhile together: at a high rate most of the cost of a message
-# is its write.
+# Sleeping at least so long sends what falls due meanwhile together: at a high rate a write costs more than a
+# message.
 _SHORTEST_SLEEP = 0.005
 _LONGEST_SLEEP = 0.05
 _UNLIMITED_AHEAD = 4 * 1024 * 1024
@@ -66,6 +65,7 @@ class Delivery:
         self._rulebooks: dict[str, Rulebook] = {}
         self._clock = Clock()
         self._changed = asyncio.Event()
+        self._failure: BaseException | None = None
 
     def rulebook(self, token: str) -> Rulebook:
         """The rules of a token, which outlive its streams."""
@@ -93,8 +93,22 @@ class Delivery:
     def _held(self) -> bool:
         return len(self.connections) < self._hold_streams
 
+    def fail(self, error: BaseException) -> None:
+        """End the playing with this error: what is sent can no longer be recorded."""
+        self._failure = error
+        self._changed.set()
+
+    def close(self) -> None:
+        """Record what still waited for a stream of its token."""
+        for token, messages in self._unsent.items():
+            self._truth.miss(_now(), None, token, "unsent", messages)
+        self._unsent.clear()
+
     async def play(self) -> None:
-        """Play the source to its end; returns when every message was handed to its streams."""
+        """Play the source to its end; returns when every message was handed to its streams.
+
+        Raises what `fail` was called with.
+        """
         await self._while_held()
         self._clock.run()
         for due in self._source(_now()):
@@ -120,7 +134,9 @@ class Delivery:
             await asyncio.sleep(min(max(early, _SHORTEST_SLEEP), _LONGEST_SLEEP))
 
     async def _while_held(self) -> None:
-        while self._held:
+        while self._held or self._failure:
+            if self._failure:
+                raise self._failure
             self._clock.stand()
             self.state = "waiting"
             self._changed.clear()
@@ -140,7 +156,7 @@ class Delivery:
                 _log.warning(
                     "client too slow", stream=connection.number, queued_bytes=connection.queued_bytes
                 )
-                connection.end(_encode(problems.operational_disconnect()))
+                connection.abort()
 
     def _deliver(self, message: Message) -> None:
         for connection in self.connections:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from citypulse.events.messages import Message
 from citypulse.replay.config import Generator
 from citypulse.replay.pace import Due, Pace
-from citypulse.replay.posts import LATEST_MS, PostMaker
+from citypulse.replay.posts import PostMaker
 from citypulse.replay.world import World
 
 __all__ = ["generate", "open_generator", "start_of"]
@@ -37,8 +37,9 @@ def start_of(options: Generator, pace: Pace, now_ms: int) -> int:
     if options.start:
         moment = datetime.fromisoformat(options.start)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    # At a fixed rate the posts that are late are made up for by newer ones, which must not lie in the future.
-    ahead_ms = 2_000 + options.late * LATEST_MS / 2
+    # At a fixed rate newer posts take the turns of those under way late, and must not lie in the future.
+    under_way_ms = options.late * 90_000 + options.edits * 80_000 + options.duplicates * 30_000
+    ahead_ms = 3_000 + 1.5 * under_way_ms
     speed, seconds = _speed(options, pace), _event_seconds(options, pace)
     if seconds is None:
         return int(now_ms - ahead_ms - (_DAY_MS if speed > 1 else 0))

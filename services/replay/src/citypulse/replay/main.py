@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -138,7 +139,7 @@ def main() -> None:
 )
 @_option("play.truth", "--truth", metavar="FILE", help="Write down what was sent, to whom, when.")
 def serve_command(config: str | None, **options: str | None) -> None:
-    r"""Serve the filtered stream and its rules, playing one source.
+    """Serve the filtered stream and its rules, playing one source.
 
     \b
     Examples:
@@ -164,12 +165,10 @@ def serve_command(config: str | None, **options: str | None) -> None:
     except BadConfigError as error:
         _refuse(str(error))
     except OSError as error:
-        if error.errno is None:
-            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _refuse(f"play.truth {settings.play.truth} cannot grow: {error.strerror}; free some disk", code=4)
         where = f"{settings.server.address}:{settings.server.port}"
-        _refuse(
-            f"cannot serve on {where}: {error.strerror}; choose another server.address or server.port", code=1
-        )
+        _refuse(f"cannot serve on {where}: {error.strerror}; choose another server.address or port", code=1)
     finally:
         truth.close()
 
@@ -186,7 +185,7 @@ def serve_command(config: str | None, **options: str | None) -> None:
 )
 @click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write here. [standard output]")
 def generate_command(config: str | None, out: str | None, **options: str | None) -> None:
-    r"""Write generated messages as JSON lines, to be replayed or counted later.
+    """Write generated messages as JSON lines, to be replayed or counted later.
 
     \b
     Examples:
@@ -213,7 +212,7 @@ def generate_command(config: str | None, out: str | None, **options: str | None)
 @_config
 @_generator
 def places_command(config: str | None, **options: str | None) -> None:
-    r"""Print the generator's places as JSON lines, each with the city that is right for it (null: none).
+    """Print the generator's places as JSON lines, each with the city that is right for it (null: none).
 
     \b
     Example:

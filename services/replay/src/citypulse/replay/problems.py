@@ -9,7 +9,6 @@ __all__ = [
     "invalid_request",
     "invalid_rule",
     "not_found",
-    "operational_disconnect",
     "rate_limited",
     "rule_cap",
     "rule_does_not_exist",
@@ -103,20 +102,6 @@ def rule_cap(limit: int) -> Json:
 def rule_does_not_exist(parameters: Json) -> Json:
     """One rule of a delete request that is not there."""
     return {"errors": [{"message": "Rule does not exist", "parameters": parameters}], **_INVALID}
-
-
-def operational_disconnect() -> Json:
-    """The last line of a stream that is closed because its client does not keep up."""
-    return {
-        "errors": [
-            {
-                "title": "operational-disconnect",
-                "disconnect_type": "UpstreamOperationalDisconnect",
-                "detail": "This stream has been disconnected upstream for operational reasons.",
-                "type": _TYPES + "operational-disconnect",
-            }
-        ]
-    }
 
 
 _INVALID = {

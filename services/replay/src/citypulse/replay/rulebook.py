@@ -1,7 +1,7 @@
 """The rules of one token: added, listed, deleted as X's rules endpoint does, and matched against tweets."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,18 +14,21 @@ __all__ = ["Limits", "Rule", "Rulebook"]
 Json = dict[str, Any]
 
 
+_Limit = Annotated[int, msgspec.Meta(ge=1)]
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """X's limits of an account: rules a token, characters a rule, requests a window of `window_seconds`,
     streams a token.
     """
 
-    rules: int = 1000
-    rule_characters: int = 1024
-    connections: int = 1
-    stream_requests: int = 50
-    rules_get_requests: int = 450
-    rules_post_requests: int = 100
-    window_seconds: int = 900
+    rules: _Limit = 1000
+    rule_characters: _Limit = 1024
+    connections: _Limit = 1
+    stream_requests: _Limit = 50
+    rules_get_requests: _Limit = 450
+    rules_post_requests: _Limit = 100
+    window_seconds: _Limit = 900
 
 
 class Rule(msgspec.Struct, frozen=True):

@@ -88,6 +88,7 @@ async def serve(server: Server, api: XApi, delivery: Delivery, truth: Truth, abo
         if play is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await play
+        delivery.close()
         _log.info("stopped", sent=truth.sent, undelivered=truth.undelivered)
 
 

@@ -17,6 +17,7 @@ handed to its client is named in a second file beside it, `<truth>.undelivered`,
   it.
 """
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -81,5 +82,7 @@ class Truth:
     def close(self) -> None:
         """Close the files."""
         for file in (self._deliveries, self._undelivered):
-            if file is not None:
-                file.close()
+            # What cannot be written now was told when it was to be written.
+            with contextlib.suppress(OSError):
+                if file is not None:
+                    file.close()
