@@ -69,8 +69,8 @@ def _top_cities(session: Session) -> Table:
 
 def _freshness(inst: Installation) -> str:
     samples = scrape(inst.address(9302))
-    half = quantile(samples, "citypulse_job_freshness_seconds", 0.5)
-    most = quantile(samples, "citypulse_job_freshness_seconds", 0.99)
+    half = quantile(samples, "citypulse_spark_freshness_seconds", 0.5)
+    most = quantile(samples, "citypulse_spark_freshness_seconds", 0.99)
     if half is None or most is None:
         return "Freshness: nothing was observed."
     return f"Freshness, received to row written: half within {half:g} s, 99 % within {most:g} s."

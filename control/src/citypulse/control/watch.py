@@ -64,7 +64,7 @@ class Watch:
         job = scrape(self._inst.address(9302))
         processed = {
             (labels["topic"], int(labels["partition"])): int(offset)
-            for labels, offset in (job or {}).get("citypulse_job_processed_offset", [])
+            for labels, offset in (job or {}).get("citypulse_spark_processed_offset", [])
         }
         return Progress(
             sent=self._sent_before + int(replay.get("sent", 0)),

@@ -19,6 +19,9 @@ from citypulse.control.faults import Fault
 EPOCH = {"SOURCE_DATE_EPOCH": "315532800"}
 """1980-01-01, the earliest time that a zip file can hold: what is built twice is the same."""
 
+# What is large in a source distribution are jars, which are compressed already.
+_STORED = '--config-settings="--build-option=--compression=stored"'
+
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 _FILE = re.compile(r"(?:Downloading|Using cached|Processing) (\S+)")
 _BUILDING = re.compile(r"Building wheel for (\S+)")
@@ -75,7 +78,7 @@ def _keep(requirement: Requirement, wheel: Path, scratch: Path, shop: Workshop) 
 
 def _fetch(lacking: Sequence[Requirement], scratch: Path, shop: Workshop, task: Task) -> list[Path]:
     listed = scratch / "requirements.txt"
-    listed.write_text("".join(f"{requirement.line}\n" for requirement in lacking))
+    listed.write_text("".join(f"{requirement.line} {_STORED}\n" for requirement in lacking))
     output = scratch / "output"
     file = ""
     count = 0
