@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from citypulse.events.messages import BadFileError, Report, load, read
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DATA = Path(os.environ.get("CITYPULSE_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
 real_data = pytest.mark.skipif(
     not DATA.is_dir(),
@@ -155,6 +156,7 @@ json_values = st.recursive(
 )
 
 
+@UNHURRIED
 @given(st.lists(json_values, max_size=4))
 def test_no_json_at_all_stops_the_reading(
     tmp_path_factory: pytest.TempPathFactory, values: list[object]
@@ -166,6 +168,7 @@ def test_no_json_at_all_stops_the_reading(
     assert report.tweets == len(messages)
 
 
+@UNHURRIED
 @given(st.binary(max_size=60))
 def test_no_bytes_at_all_stop_the_reading(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
     file = tmp_path_factory.mktemp("any") / "f"

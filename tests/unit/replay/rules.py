@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from citypulse.replay.rule_syntax import And, Node, Not, Or, Term
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For machines that do much else at the same time."""
 
 WORDS = ("cat", "dog", "café", "東京", "rain", "😬")
 NAMES = ("ada", "bob", "Cy_9")

@@ -89,8 +89,9 @@ def serving(
     under: tuple[str, ...] = (),
     exit_code: int = 0,
 ) -> Iterator[Served]:
-    """Serve until the block ends, as a child of the command `under`; fails with the service's log where it does
-    not come up or ends with another exit code.
+    """Serve until the block ends, as a child of the command `under`.
+
+    Fails with the service's log where it does not come up, or ends with another exit code.
     """
     tokens = tokens or ["first-token"]
     (directory / "tokens").write_text("\n".join(tokens))

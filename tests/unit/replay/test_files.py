@@ -11,6 +11,7 @@ from citypulse.events.messages import Message
 from citypulse.replay.files import SNOWFLAKE_EPOCH_MS, created_ms, open_stored, read_stored, shift_message
 from citypulse.replay.pace import Pace
 
+from .rules import UNHURRIED
 from .served import stored, tweet
 
 DAY_MS = 86_400_000
@@ -87,6 +88,7 @@ def test_shifting_moves_times_and_ids_together() -> None:
     ]
 
 
+@UNHURRIED
 @given(
     seconds=st.lists(st.integers(0, 10**6), min_size=1, max_size=30),
     pace=st.sampled_from(

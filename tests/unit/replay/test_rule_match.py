@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from citypulse.replay.rule_match import Matcher
 from citypulse.replay.rule_syntax import And, Node, Not, Or, Term, parse
 
-from .rules import rules, tweets
+from .rules import UNHURRIED, rules, tweets
 
 Json = dict[str, Any]
 
@@ -101,7 +101,7 @@ def in_circle(value: str, box: list[float]) -> bool:
     return all(distance(lon, lat) <= km for lon in (box[0], box[2]) for lat in (box[1], box[3]))
 
 
-@settings(max_examples=200)
+@settings(UNHURRIED, max_examples=200)
 @given(st.lists(rules(), min_size=1, max_size=5), st.lists(tweets(), min_size=1, max_size=3))
 def test_the_matcher_agrees_with_a_plain_reading(
     nodes: list[Node], subjects: list[tuple[Json, Json]]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from citypulse.replay.rule_syntax import And, InvalidRuleError, Node, Not, Or, Term, parse, to_text
 
-from .rules import rules
+from .rules import UNHURRIED, rules
 
 
 def test_and_binds_tighter_than_or() -> None:
@@ -97,11 +97,13 @@ def test_what_x_accepts_is_accepted(text: str) -> None:
     assert to_text(parse(text)) == text
 
 
+@UNHURRIED
 @given(rules())
 def test_a_printed_rule_reads_back_the_same(rule: Node) -> None:
     assert parse(to_text(rule)) == rule
 
 
+@UNHURRIED
 @given(st.text(alphabet='ab"()-[]: OR#@$\\é東', max_size=30))
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
     try:

@@ -77,10 +77,10 @@ class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How it is played: `rate` messages a second, or with rate 0 at event times, `speed` times as fast; with both
-    0 as fast as clients read.
+    """How it is played: `rate` messages a second, or with rate 0 at event times, `speed` times as fast.
 
-    With `hold` the source waits while fewer than `hold_streams` streams are connected.
+    With both 0 it plays as fast as clients read. With `hold` the source waits while fewer than `hold_streams`
+    streams are connected.
     """
 
     rate: _Amount = 0.0

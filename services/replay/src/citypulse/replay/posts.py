@@ -7,6 +7,7 @@ import random
 import time
 from bisect import bisect
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -248,4 +249,9 @@ class PostMaker:
 
 def _iso(ms: float) -> str:
     """X's timestamps are in whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(ms // 1000))
+    return _iso_second(int(ms // 1000))
+
+
+@lru_cache(maxsize=1024)
+def _iso_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(second))
