@@ -169,16 +169,24 @@ make_environment() {
   say "making $home/$name (half a minute, more on a slow line)"
   rm -rf "$target"
   mkdir -p "$home/log"
-  if ! {
-    "$python" -m venv "$target" &&
-      "$target/bin/python" -m pip install --require-hashes -r "$(requirements_of "$name")" &&
-      "$target/bin/python" -m pip install --no-deps --no-index --no-build-isolation -e "$checkout/control"
-  } >"$log" 2>&1; then
+  if ! { "$python" -m venv "$target" >"$log" 2>&1 && install_into "$name" "$target" &&
+    "$target/bin/python" -m pip install --no-deps --no-index --no-build-isolation -e "$checkout/control" >>"$log" 2>&1; }; then
     show_end_of_log
     stop 1 "$home/$name could not be made (above; all of it in $log)."
   fi
   touch "$target/made"
   say "made $home/$name in $((SECONDS - began)) s"
+}
+
+# The tools of the tests hold Spark, which is large and published as source: its wheel is built once for all clones.
+install_into() {
+  case $1 in
+    venv) "$2/bin/python" -m pip install --require-hashes -r "$(requirements_of venv)" >>"$log" 2>&1 ;;
+    dev)
+      "$(directory_of venv)/bin/python" -m citypulse.control.archives install --home "$home" \
+        "$(requirements_of dev)" "$2/bin/python" >&2
+      ;;
+  esac
 }
 
 show_environment() {

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citypulse.control.archives import environments, manifest, own, requirements, tars, wheels
+from citypulse.control.archives import building, environments, manifest, own, requirements, tars, wheels
 from citypulse.control.archives.requirements import Requirement
 from citypulse.control.faults import Exit, Fault
 from tests.unit.control.archives_fakes import Machine, SilentTask, sha256
@@ -166,6 +167,17 @@ def test_a_service_installs_from_its_archive_alone(machine: Machine, index: Path
     assert (host / "site" / "stem.py").exists()
     assert (host / "site" / "citypulse" / "producer" / "__init__.py").exists()
     assert (host / "site" / "citypulse" / "events" / "__init__.py").exists()
+
+
+def test_an_environment_is_installed_from_the_cache(machine: Machine, index: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "requirements-dev.txt"
+    locked.write_text(f"{put_wheel(index).line}\n{put_sdist(index).line}\n")
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env" / "bin" / "python"
+    building.install(locked, python, machine.home, machine.cache)
+    subprocess.run([python, "-c", "import leaf, stem"], check=True, timeout=60)
+    kept = sorted(path.name for path in machine.cache.glob("wheels/*/*.whl"))
+    assert [name.split("-")[0] for name in kept] == ["leaf", "stem"]
 
 
 def test_names_may_be_as_long_as_wheels_have_them(machine: Machine, index: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m citypulse.control.archives`: make the archives, or write their lock anew."""
+"""`python -m citypulse.control.archives`: make archives, write their lock anew, install from the cache."""
 
 from __future__ import annotations
 
@@ -59,6 +59,16 @@ def lock(home: Path, cache: Path, checkout: Path) -> None:
     """Write archives/archives.lock anew from what the poms bring; read its difference before a commit."""
     count = building.write_lock(checkout.absolute(), home.absolute(), cache.absolute())
     console.print(f"archives/archives.lock holds the sha256 of {count} jars.", markup=False)
+
+
+@cli.command()
+@_HOME
+@_CACHE
+@click.argument("requirements", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("python", type=click.Path(dir_okay=False, path_type=Path))
+def install(home: Path, cache: Path, requirements: Path, python: Path) -> None:
+    """Install a pinned requirement file into the environment of PYTHON, from wheels kept in the cache."""
+    building.install(requirements.absolute(), python.absolute(), home.absolute(), cache.absolute())
 
 
 def main() -> None:

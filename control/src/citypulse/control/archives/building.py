@@ -61,6 +61,17 @@ def write_lock(checkout: Path, home: Path, cache_root: Path) -> int:
         return len(found)
 
 
+def install(pinned: Path, python: Path, home: Path, cache_root: Path) -> None:
+    """Install the pinned requirement file `pinned` into the virtual environment that `python` belongs to.
+
+    Its wheels come from the cache, which fetches or builds what it lacks. Raises `Fault` as `build` does.
+    """
+    with _workshop(pinned.parent, home, cache_root) as shop, display() as bars:
+        task = Task(pinned.name, bars)
+        task.begin()
+        environments.install(pinned, python, shop, task)
+
+
 @contextmanager
 def _workshop(checkout: Path, home: Path, cache_root: Path) -> Iterator[Workshop]:
     named = home / "java_home"

@@ -58,36 +58,54 @@ def archive(service: str, shop: Workshop, task: Task) -> Archive:
     return Archive(component=component, version=key, path=str(tar), sha256=digest, python=python)
 
 
+def install(pinned: Path, python: Path, shop: Workshop, task: Task) -> None:
+    """Install a pinned requirement file into the environment of `python`, from wheels kept in the cache."""
+    with shop.cache.scratch("install") as scratch:
+        wheels = wheels_of(requirements.read(pinned), shop, task)
+        room, listed = _shelf(wheels, scratch)
+        task.show("installing")
+        try:
+            shop.children.run([*_pip_install(python, room, listed), "--no-compile"], lambda line: None)
+        except FailedError as failed:
+            raise Fault(f"{pinned.name} could not be installed.", detail=str(failed)) from None
+    task.end(f"{len(wheels)} wheels installed")
+
+
 def _pack(wheels: Mapping[str, Path], tar: Path, scratch: Path, shop: Workshop, task: Task) -> str:
-    room = scratch / "room"
-    room.mkdir()
-    lines = []
-    files = {}
-    for pin, path in sorted(wheels.items()):
-        name, version = pin.split("==")
-        lines.append(Requirement(name=name, version=version, hashes=(sha256(path),)).line)
-        (room / path.name).symlink_to(path)
-        files[f"wheels/{path.name}"] = path
-    listed = scratch / "requirements.txt"
-    listed.write_text("".join(f"{line}\n" for line in lines))
+    room, listed = _shelf(wheels, scratch)
     task.show("checking that it installs")
-    _check_that_it_installs(room, listed, shop, tar.stem)
-    task.show("packing")
-    return tars.pack({**files, "requirements.txt": listed}, tar, scratch)
-
-
-def _check_that_it_installs(room: Path, listed: Path, shop: Workshop, name: str) -> None:
     try:
         shop.children.run(
-            [
-                *(sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-input"),
-                *("--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"),
-                *("--no-index", "--find-links", room, "--require-hashes", "--requirement", listed),
-            ],
+            [*_pip_install(Path(sys.executable), room, listed), "--dry-run", "--ignore-installed"],
             lambda line: None,
         )
     except FailedError as failed:
         raise Fault(
-            f"{name} would not install: its requirements.txt lacks what its pyproject.toml asks for.",
+            f"{tar.stem} would not install: its requirements.txt lacks what its pyproject.toml asks for.",
             detail=str(failed),
         ) from None
+    task.show("packing")
+    files = {f"wheels/{path.name}": path for path in wheels.values()}
+    return tars.pack({**files, "requirements.txt": listed}, tar, scratch)
+
+
+def _shelf(wheels: Mapping[str, Path], scratch: Path) -> tuple[Path, Path]:
+    # One directory with all wheels, and a requirements.txt that allows these files alone.
+    room = scratch / "room"
+    room.mkdir()
+    lines = []
+    for pin, path in sorted(wheels.items()):
+        name, version = pin.split("==")
+        lines.append(Requirement(name=name, version=version, hashes=(sha256(path),)).line)
+        (room / path.name).symlink_to(path)
+    listed = scratch / "requirements.txt"
+    listed.write_text("".join(f"{line}\n" for line in lines))
+    return room, listed
+
+
+def _pip_install(python: Path, room: Path, listed: Path) -> list[str | Path]:
+    return [
+        *(python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir"),
+        *("--progress-bar", "off", "--no-index", "--find-links", room),
+        *("--require-hashes", "--requirement", listed),
+    ]
