@@ -83,7 +83,8 @@ def write(directory: Path, anchors: Anchors) -> None:
                 out = csv.writer(lines, lineterminator="\n")
                 out.writerow(_HEAD)
                 rows: list[tuple[str, str, int]] = list(anchors[file].elements())
-                out.writerows(sorted(rows, key=_by_window))
+                rows.sort(key=_by_window)
+                out.writerows(rows)
     except OSError as error:
         raise BadInputError(f"--write-anchors: {directory} cannot be written ({error.strerror})") from error
 
@@ -96,11 +97,11 @@ def _rows(path: Path, lines: Iterator[list[str]]) -> Counter[tuple[str, str, int
         try:
             city, date, count = row
             datetime.datetime.strptime(date, _DATE)
+            result[city, date, _whole(count)] += 1
         except ValueError as error:
             raise BadInputError(
                 f"--anchors: {path} line {number} is no city, date and count: {error}"
             ) from error
-        result[city, date, int(float(count))] += 1
     return result
 
 

@@ -32,3 +32,6 @@ def configure(level: str = "info") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+    # Both say in many lines what the job itself says in one.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger("kafka").setLevel(logging.ERROR)

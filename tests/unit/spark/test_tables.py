@@ -1,0 +1,68 @@
+"""The schema's text, and statements that are tried again."""
+
+import re
+from typing import Any
+
+import pytest
+from cassandra import OperationTimedOut
+
+from citypulse.spark import tables
+from citypulse.spark.config import Cassandra, Config
+from citypulse.spark.stored import COLUMNS, KEYS
+
+
+def test_the_configured_values_stand_in_the_schema() -> None:
+    cassandra = Cassandra(replication_factor=3, local_datacenter="dc-1", windows_ttl_days=2.5)
+    made = tables.statements(Config(run="demo", checkpoint_dir="/c", cassandra=cassandra))
+    assert made[0].startswith("CREATE KEYSPACE IF NOT EXISTS citypulse_demo")
+    assert "'class': 'NetworkTopologyStrategy', 'dc-1': 3" in made[0]
+    assert sum("default_time_to_live = 216000" in one for one in made) == 6
+    assert sum("'class': 'TimeWindowCompactionStrategy'" in one for one in made) == 6
+    assert not any("{keyspace" in one or "--" in one for one in made)
+
+
+def test_every_statement_can_be_run_twice() -> None:
+    for one in tables.statements(Config(checkpoint_dir="/c")):
+        assert re.match(r"CREATE (KEYSPACE|TABLE) IF NOT EXISTS|ALTER TABLE", one)
+
+
+@pytest.mark.parametrize("table", KEYS)
+def test_the_schema_has_what_is_read_back(table: str) -> None:
+    made = tables.statements(Config(checkpoint_dir="/c"))
+    text = next(one for one in made if f"citypulse.{table} (" in one)
+    for column in (*KEYS[table], *COLUMNS[table]):
+        assert re.search(rf"\b{column} (text|timestamp|bigint|double|blob)", text)
+    keys = re.search(r"PRIMARY KEY \((.*)\)$", text, re.MULTILINE)
+    assert keys
+    assert tuple(re.findall(r"\w+", keys[1])) == KEYS[table]
+
+
+def test_a_compaction_cannot_leave_its_quotes() -> None:
+    cassandra = Cassandra(cities_compaction={"class": "X'} AND comment = 'y"})
+    made = tables.statements(Config(checkpoint_dir="/c", cassandra=cassandra))
+    assert any("{'class': 'X} AND comment = y'}" in one for one in made)
+
+
+class Answers:
+    """Stands for execute_concurrent: the n-th call fails for the statements it is told to."""
+
+    def __init__(self, failing: list[set[str]]) -> None:
+        self.failing, self.asked = failing, list[list[str]]()
+
+    def __call__(self, session: Any, todo: list[tuple[str, Any]], **options: Any) -> list[tuple[bool, Any]]:
+        fails = self.failing[len(self.asked)] if len(self.asked) < len(self.failing) else set()
+        self.asked.append([one for one, _ in todo])
+        return [(one not in fails, OperationTimedOut() if one in fails else None) for one, _ in todo]
+
+
+def test_only_what_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers([{"b", "c"}, {"c"}])
+    monkeypatch.setattr(tables, "execute_concurrent", answers)
+    tables.execute_all(None, [("a", None), ("b", None), ("c", None)], 2, seconds=60, pause=0.001)
+    assert answers.asked == [["a", "b", "c"], ["b", "c"], ["c"]]
+
+
+def test_what_keeps_failing_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "execute_concurrent", Answers([{"a"}] * 1000))
+    with pytest.raises(OperationTimedOut):
+        tables.execute_all(None, [("a", None)], 2, seconds=0.01, pause=0.005)
