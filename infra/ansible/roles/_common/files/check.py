@@ -36,8 +36,18 @@ def ports(request, own):
             pid = _owner(inode)
             if pid and own.get(request["service"]) in _ancestry(pid):
                 continue
-            owner = f"{_read(f'/proc/{pid}/comm')} (pid {pid})" if pid else "a process of another user"
+            owner = _named(pid, own) if pid else "a process of another user"
             yield f"port {port}, wanted by {request['service']} ({what}), is taken by {owner}"
+
+
+def _named(pid, own):
+    chain = _ancestry(pid)
+    service = next((name for name, main in own.items() if main in chain), None)
+    return (
+        f"our own service {service}: stop that first"
+        if service
+        else f"{_read(f'/proc/{pid}/comm')} (pid {pid})"
+    )
 
 
 def memory(request, own):
@@ -46,7 +56,10 @@ def memory(request, own):
     ours = sum(_resident_kb(pid) for pid in _descendants(set(own.values())))
     free_mb = (int(lines["MemAvailable"].split()[0]) + ours) // 1024
     if free_mb < request["memory_mb"]:
-        yield f"{free_mb} MB of memory are free, {request['memory_mb']} MB are needed: stop something or use a larger machine"
+        yield (
+            f"{free_mb} MB of memory are free, {request['memory_mb']} MB are needed:"
+            " stop something or use a larger machine"
+        )
 
 
 def disk(request):
@@ -57,7 +70,10 @@ def disk(request):
     status = os.statvfs(path)
     free_mb = status.f_bavail * status.f_frsize // 2**20
     if free_mb < request["disk_mb"]:
-        yield f"{free_mb} MB of disk are free at {path}, {request['disk_mb']} MB are needed: free some or choose another home"
+        yield (
+            f"{free_mb} MB of disk are free at {path}, {request['disk_mb']} MB are needed:"
+            " free some or choose another home"
+        )
 
 
 def _listening():
@@ -122,4 +138,10 @@ def _read(path):
         return ""
 
 
-print(json.dumps(list(problems(json.loads(sys.argv[1])))))
+def main():
+    """Answer one request."""
+    print(json.dumps(problems(json.loads(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

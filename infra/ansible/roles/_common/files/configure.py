@@ -1,4 +1,4 @@
-"""Brings directories and configuration files to what is wanted; prints what changed and a digest of all content.
+"""Brings directories and configuration files to what is wanted; prints what changed and a digest.
 
 One run for all files of a service: a module run per file costs more than everything else together.
 """
@@ -47,7 +47,7 @@ def _is_tables(value):
 
 
 def _key(key):
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _value(key)
 
 
 def _value(value):
@@ -55,7 +55,8 @@ def _value(value):
         return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value)
+    # A JSON string is a TOML one, but for what lies beyond 16 bits and for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 RENDER = {"properties": properties, "toml": toml, "text": str}
@@ -93,7 +94,10 @@ def bring_access(path, wanted, check):
         if not check:
             path.chmod(mode)
     if wanted.get("owner") and os.geteuid() == 0:
-        uid, gid = pwd.getpwnam(wanted["owner"]).pw_uid, grp.getgrnam(wanted.get("group") or wanted["owner"]).gr_gid
+        uid, gid = (
+            pwd.getpwnam(wanted["owner"]).pw_uid,
+            grp.getgrnam(wanted.get("group") or wanted["owner"]).gr_gid,
+        )
         if (status.st_uid, status.st_gid) != (uid, gid):
             changed = True
             if not check:
@@ -101,12 +105,18 @@ def bring_access(path, wanted, check):
     return changed
 
 
-request = json.loads(sys.argv[1])
-changes = [d["path"] for d in request["directories"] if bring_directory(d, request["check"])]
-digest = hashlib.sha256()
-for file in request["files"]:
-    content = RENDER[file["format"]](file["data"])
-    digest.update(content.encode())
-    if bring_file(file, content, request["check"]):
-        changes.append(file["path"])
-print(json.dumps({"changed": changes, "digest": digest.hexdigest()}))
+def main():
+    """Answer one request; what changed goes to standard output."""
+    request = json.loads(sys.argv[1])
+    changes = [d["path"] for d in request["directories"] if bring_directory(d, request["check"])]
+    digest = hashlib.sha256()
+    for file in request["files"]:
+        content = RENDER[file["format"]](file["data"])
+        digest.update(content.encode())
+        if bring_file(file, content, request["check"]):
+            changes.append(file["path"])
+    print(json.dumps({"changed": changes, "digest": digest.hexdigest()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """The service manager of hosts without systemd: supervisord, over its own unix socket.
 
-Other scripts import this as `manager`; another service manager offers the same four functions: ensure, state, pids, remove.
+Programs import this as `manager`. Another service manager offers the same four functions: `ensure`, `state`,
+`pids`, `remove`.
 """
 
 import fcntl
@@ -57,7 +58,8 @@ def state(settings, name):
     ended = word in ("BACKOFF", "EXITED", "FATAL")
     return {
         "running": word in ("RUNNING", "STARTING"),
-        "dead": word in ("FATAL", "STOPPED", "STOPPING", "UNKNOWN") or (word == "EXITED" and row["exitstatus"] in (2, 3)),
+        "dead": word in ("FATAL", "STOPPED", "STOPPING", "UNKNOWN")
+        or (word == "EXITED" and row["exitstatus"] in (2, 3)),
         "death": row["stop"] if ended else None,
         "detail": f"{word}, exit status {row['exitstatus']}" if ended else word,
     }
@@ -92,7 +94,9 @@ def remove(settings, names, check):
 
 def _program(settings, service):
     """The service's section of supervisord's configuration."""
-    codes = sorted({*service.get("no_restart_exit_codes", []), *([0] if service["restart"] == "on-failure" else [])})
+    codes = sorted(
+        {*service.get("no_restart_exit_codes", []), *([0] if service["restart"] == "on-failure" else [])}
+    )
     environment = {**service.get("environment", {}), "CITYPULSE_FINGERPRINT": service.get("fingerprint", "")}
     command = " ".join(shlex.quote(str(word)) for word in service["command"])
     keys = {
@@ -122,7 +126,9 @@ def _program(settings, service):
 def _escape(value):
     text = str(value).replace("%", "%%")
     if '"' in text or "\n" in text or " ;" in text or " #" in text:
-        raise SystemExit(f"supervisord cannot hold {text!r}: a quotation mark, a line end, or ' ;' or ' #' is in it")
+        raise SystemExit(
+            f"supervisord cannot hold {text!r}: a quotation mark, a line end, or ' ;' or ' #' is in it"
+        )
     return text
 
 
@@ -143,7 +149,11 @@ def _daemon(settings):
 def _started(settings):
     """The running supervisord, started first when there is none."""
     directory = pathlib.Path(settings["directory"])
-    for path in (directory / "conf.d", pathlib.Path(settings["log_dir"]), pathlib.Path(settings["socket"]).parent):
+    for path in (
+        directory / "conf.d",
+        pathlib.Path(settings["log_dir"]),
+        pathlib.Path(settings["socket"]).parent,
+    ):
         path.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -158,7 +168,9 @@ def _start(settings, configuration):
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     # What the shell holds, secrets among it, is not for the services.
-    environment = {key: os.environ[key] for key in ("HOME", "LANG", "LOGNAME", "PATH", "USER") if key in os.environ}
+    environment = {
+        key: os.environ[key] for key in ("HOME", "LANG", "LOGNAME", "PATH", "USER") if key in os.environ
+    }
     started = subprocess.run(
         [settings["supervisord"], "-c", str(configuration)],
         env={**environment, "TZ": "UTC"},
@@ -174,7 +186,9 @@ def _start(settings, configuration):
     deadline = time.monotonic() + START_DEADLINE_S
     while not _answers(settings):
         if time.monotonic() > deadline:
-            raise SystemExit(f"supervisord does not answer on {settings['socket']} after {START_DEADLINE_S} s")
+            raise SystemExit(
+                f"supervisord does not answer on {settings['socket']} after {START_DEADLINE_S} s"
+            )
         time.sleep(0.1)
 
 
@@ -211,7 +225,9 @@ def _write(path, text):
 
 
 def _supervisor(settings):
-    return xmlrpc.client.ServerProxy("http://supervisor", transport=_UnixTransport(settings["socket"])).supervisor
+    return xmlrpc.client.ServerProxy(
+        "http://supervisor", transport=_UnixTransport(settings["socket"])
+    ).supervisor
 
 
 class _UnixTransport(xmlrpc.client.Transport):

@@ -7,11 +7,18 @@ import sys
 
 import manager
 
-request = json.loads(sys.argv[1])
-done = manager.remove(request["manager"], request["services"], request["check"])
-for name in request["paths"]:
-    if pathlib.Path(name).exists():
-        done.append(name)
-        if not request["check"]:
-            shutil.rmtree(name)
-print(json.dumps(done))
+
+def main():
+    """Answer one request; what was removed goes to standard output."""
+    request = json.loads(sys.argv[1])
+    done = manager.remove(request["manager"], request["services"], request["check"])
+    for name in request["paths"]:
+        if pathlib.Path(name).exists():
+            done.append(name)
+            if not request["check"]:
+                shutil.rmtree(name)
+    print(json.dumps(done))
+
+
+if __name__ == "__main__":
+    main()

@@ -5,5 +5,12 @@ import sys
 
 import manager
 
-request = json.loads(sys.argv[1])
-print(json.dumps(manager.ensure(request["manager"], request["service"], request["check"])))
+
+def main():
+    """Answer one request; what was done goes to standard output."""
+    request = json.loads(sys.argv[1])
+    print(json.dumps(manager.ensure(request["manager"], request["service"], request["check"])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Waits until a service serves, told by its role's probe; tells dead from not yet.
 
-Exit 0: it serves. Exit 1: it is dead or the deadline is over; standard output says why, with the end of its log.
+Exit 0: it serves. Exit 1: it is dead or the deadline is over; standard output says why.
 """
 
 import json
@@ -54,9 +54,15 @@ def end_of_log(path):
     return [line for line in lines[:-TAIL_LINES] if TELLING.search(line)][-TELLING_LINES:] + tail
 
 
-request = json.loads(sys.argv[1])
-sentence = wait(request)
-if sentence:
-    print(f"{sentence}. The end of {request['log']}:")
-    print("\n".join(f"  | {line[:300]}" for line in end_of_log(request["log"])))
-    sys.exit(1)
+def main():
+    """Answer one request."""
+    request = json.loads(sys.argv[1])
+    sentence = wait(request)
+    if sentence:
+        print(f"{sentence}. The end of {request['log']}:")
+        print("\n".join(f"  | {line[:300]}" for line in end_of_log(request["log"])))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

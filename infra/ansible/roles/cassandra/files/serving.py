@@ -1,4 +1,7 @@
-"""Whether this node takes CQL: asked with an OPTIONS frame. A node opens its CQL port once it is part of the ring."""
+"""Whether this node takes CQL: asked with an OPTIONS frame.
+
+A node opens its CQL port once it is part of the ring.
+"""
 
 import socket
 import struct

@@ -18,14 +18,24 @@ def version(home):
     return int(found[1]) if found and os.access(home / "bin" / "java", os.X_OK) else 0
 
 
-request = json.loads(sys.argv[1])
-if request["home"]:
-    candidates = [pathlib.Path(request["home"])]
-else:
-    candidates = [pathlib.Path(os.environ["JAVA_HOME"])] if "JAVA_HOME" in os.environ else []
-    candidates += sorted(pathlib.Path("/usr/lib/jvm").glob("*")) if pathlib.Path("/usr/lib/jvm").is_dir() else []
+def candidates():
+    """Where a Java may be: what JAVA_HOME names, what the distribution installed, what the PATH finds."""
+    if "JAVA_HOME" in os.environ:
+        yield pathlib.Path(os.environ["JAVA_HOME"])
+    yield from sorted(pathlib.Path("/usr/lib/jvm").glob("*"))
     on_path = shutil.which("java")
-    candidates += [pathlib.Path(on_path).resolve().parents[1]] if on_path else []
-home = next((str(home.resolve()) for home in candidates if version(home) == request["version"]), "")
-apt = os.geteuid() == 0 and bool(shutil.which("apt-get")) and not request["home"]
-print(json.dumps({"home": home, "apt": apt}))
+    if on_path:
+        yield pathlib.Path(on_path).resolve().parents[1]
+
+
+def main():
+    """Answer one request."""
+    request = json.loads(sys.argv[1])
+    homes = [pathlib.Path(request["home"])] if request["home"] else candidates()
+    found = next((str(home.resolve()) for home in homes if version(home) == request["version"]), "")
+    apt = os.geteuid() == 0 and bool(shutil.which("apt-get")) and not request["home"]
+    print(json.dumps({"home": found, "apt": apt}))
+
+
+if __name__ == "__main__":
+    main()

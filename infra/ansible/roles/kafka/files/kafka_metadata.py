@@ -1,4 +1,4 @@
-"""Asks a broker what it knows of its cluster: Kafka's Metadata request, version 1, over a plain connection."""
+"""Asks a broker what it knows of its cluster: Kafka's Metadata request, version 1."""
 
 import socket
 import struct
@@ -7,7 +7,7 @@ METADATA, VERSION, ALL_TOPICS = 3, 1, -1
 
 
 def metadata(address, port, timeout=5):
-    """`brokers` (ids) and `topics` (name -> list of partitions with leader, replicas, isr) as this broker sees them."""
+    """What this broker sees: `brokers` (ids), `topics` (name to its partitions' leader, replicas, isr)."""
     client = b"citypulse"
     request = struct.pack(">hhih", METADATA, VERSION, 1, len(client)) + client + struct.pack(">i", ALL_TOPICS)
     with socket.create_connection((address, port), timeout=timeout) as connection:
@@ -15,7 +15,9 @@ def metadata(address, port, timeout=5):
         (size,) = struct.unpack(">i", _exactly(connection, 4))
         answer = _Reader(_exactly(connection, size))
     answer.take(">i")
-    brokers = answer.array(lambda: (answer.take(">i"), answer.string(), answer.take(">i"), answer.string())[0])
+    brokers = answer.array(
+        lambda: (answer.take(">i"), answer.string(), answer.take(">i"), answer.string())[0]
+    )
     controller = answer.take(">i")
     topics = answer.array(lambda: _topic(answer))
     return {"brokers": brokers, "controller": controller, "topics": dict(topics)}

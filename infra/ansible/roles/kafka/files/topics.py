@@ -1,6 +1,6 @@
 """Makes topics, or alters those that differ, or deletes those of a run, with the tools in Kafka's own jars.
 
-A call of a tool starts a Java machine (2 to 3 s): one call describes all topics, and only what differs costs more.
+A tool starts a Java machine (2 to 3 s): one call describes all topics, only what differs costs more.
 """
 
 import concurrent.futures
@@ -32,8 +32,15 @@ def _calls(topic, present):
     name, config = topic["name"], {key: str(value) for key, value in topic["config"].items()}
     if present is None:
         settings = [word for key, value in config.items() for word in ("--config", f"{key}={value}")]
-        shape = ["--partitions", str(topic["partitions"]), "--replication-factor", str(topic["replication_factor"])]
-        return [(f"create {name}", [TOPICS, "--create", "--if-not-exists", "--topic", name, *shape, *settings])]
+        shape = [
+            "--partitions",
+            str(topic["partitions"]),
+            "--replication-factor",
+            str(topic["replication_factor"]),
+        ]
+        return [
+            (f"create {name}", [TOPICS, "--create", "--if-not-exists", "--topic", name, *shape, *settings])
+        ]
     if present["partitions"] > topic["partitions"]:
         raise SystemExit(
             f"topic {name} has {present['partitions']} partitions, {topic['partitions']} are wanted:"
@@ -41,7 +48,7 @@ def _calls(topic, present):
         )
     if present["replication_factor"] != topic["replication_factor"]:
         raise SystemExit(
-            f"topic {name} has {present['replication_factor']} replicas, {topic['replication_factor']} are wanted:"
+            f"topic {name} has {present['replication_factor']} replicas, not {topic['replication_factor']}:"
             " correct kafka_topics, or reassign its partitions with kafka-reassign-partitions"
         )
     calls = []
@@ -67,13 +74,15 @@ def _described(text):
             # A value may hold commas of its own (compact,delete).
             pairs = (pair.split("=", 1) for pair in re.split(r",(?=[a-z.]+=)", found[4]) if pair)
             topics[found[1]] = {
-                "partitions": int(found[2]), "replication_factor": int(found[3]), "config": dict(pairs),
+                "partitions": int(found[2]),
+                "replication_factor": int(found[3]),
+                "config": dict(pairs),
             }
     return topics
 
 
 def delete(request):
-    """Delete all topics below `request["prefix"]` and wait until no broker knows them; returns their names."""
+    """Delete all topics below `request["prefix"]` and wait until no broker knows them; their names."""
     names = _below(request)
     if not names or request["check"]:
         return names
@@ -82,7 +91,9 @@ def delete(request):
     deadline = time.monotonic() + DELETE_DEADLINE_S
     while left := _below(request):
         if time.monotonic() > deadline:
-            raise SystemExit(f"topics {', '.join(left)} are still there {DELETE_DEADLINE_S} s after their deletion")
+            raise SystemExit(
+                f"topics {', '.join(left)} are still there {DELETE_DEADLINE_S} s after their deletion"
+            )
         time.sleep(0.3)
     return names
 
@@ -91,17 +102,31 @@ def _below(request):
     names = set()
     for endpoint in request["bootstrap_servers"]:
         address, port = endpoint.rsplit(":", 1)
-        names.update(name for name in metadata(address, int(port))["topics"] if name.startswith(request["prefix"]))
+        names.update(
+            name for name in metadata(address, int(port))["topics"] if name.startswith(request["prefix"])
+        )
     return sorted(names)
 
 
 def _tool(request, tool, *arguments):
-    command = [*request["java"], tool, "--bootstrap-server", ",".join(request["bootstrap_servers"]), *arguments]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    command = [
+        *request["java"],
+        tool,
+        "--bootstrap-server",
+        ",".join(request["bootstrap_servers"]),
+        *arguments,
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         raise SystemExit(f"{tool} {' '.join(arguments)} failed:\n{run.stdout.strip()}\n{run.stderr.strip()}")
     return run.stdout
 
 
-request = json.loads(sys.argv[1])
-print(json.dumps((delete if "prefix" in request else bring)(request)))
+def main():
+    """Answer one request; what was done goes to standard output."""
+    request = json.loads(sys.argv[1])
+    print(json.dumps((delete if "prefix" in request else bring)(request)))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,10 +10,18 @@ def unready(request):
     active = next((page for page in masters if page.get("status") == "ALIVE"), None)
     if active is None:
         return f"no master is active: {[page.get('status') or page['error'] for page in masters]}"
-    alive = [f"{worker['host']}:{worker['port']}" for worker in active["workers"] if worker["state"] == "ALIVE"]
+    alive = [
+        f"{worker['host']}:{worker['port']}" for worker in active["workers"] if worker["state"] == "ALIVE"
+    ]
     if request["worker"]:
-        return None if request["worker"] in alive else f"{request['worker']} is not registered; alive: {alive}"
-    return None if len(alive) == request["workers"] else f"{len(alive)} of {request['workers']} workers are alive"
+        return (
+            None if request["worker"] in alive else f"{request['worker']} is not registered; alive: {alive}"
+        )
+    return (
+        None
+        if len(alive) == request["workers"]
+        else f"{len(alive)} of {request['workers']} workers are alive"
+    )
 
 
 def _page(address):
