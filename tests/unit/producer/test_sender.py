@@ -206,7 +206,7 @@ def test_what_is_in_flight_is_bounded(tmp_path: Path, kafka: FakeKafka) -> None:
     running.drain()
     assert kafka.most_waiting <= 20
     assert kafka.ids() == list(range(1, 101))
-    assert running.sender.in_flight_bytes == 0
+    assert running.sender.in_flight.bytes == 0
 
 
 def test_bytes_in_flight_are_bounded_too(tmp_path: Path, kafka: FakeKafka) -> None:
@@ -214,7 +214,7 @@ def test_bytes_in_flight_are_bounded_too(tmp_path: Path, kafka: FakeKafka) -> No
     running = Running(tmp_path, kafka, in_flight_bytes=2000)
     running.journal(*[post(n) for n in range(1, 51)])
     running.thread.start()
-    running.until(lambda: running.sender.in_flight_bytes >= 2000, "a full buffer")
+    running.until(lambda: running.sender.in_flight.bytes >= 2000, "a full buffer")
     time.sleep(0.05)
     assert len(kafka.waiting) < 15
     while len(kafka.log) < 50:

@@ -34,7 +34,7 @@ class Health:
         return self.healthy() | {
             "connected": metrics.stream_is("connected"),
             "brokers": self._sender.connected,
-            "acknowledges": self._sender.oldest_unacknowledged_seconds() < SLOW_SECONDS,
+            "acknowledges": self._sender.in_flight.oldest_seconds() < SLOW_SECONDS,
         }
 
 

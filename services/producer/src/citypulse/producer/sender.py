@@ -9,25 +9,18 @@ in it.
 """
 
 import time
-from collections import deque
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import (
-    InvalidRecordError,
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
 from citypulse import places
 from citypulse.events import event as events
 from citypulse.producer import brokers, metrics
 from citypulse.producer.config import Config
+from citypulse.producer.in_flight import REFUSED, GivenUpError, InFlight, wait
 from citypulse.producer.journal import cursor
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.reader import Reader
@@ -41,26 +34,8 @@ BATCH_RECORDS = 500
 BATCH_BYTES = 2 << 20
 CURSOR_SECONDS = 0.5
 _REPEAT_SECONDS = 1.0
+_WAIT_SECONDS = 0.1
 _REMIND_SECONDS = 30.0
-
-_REFUSED = (InvalidRecordError, MessageSizeTooLargeError, RecordListTooLargeError)
-"""What Kafka says about a record that it will never take."""
-
-
-class InFlight(NamedTuple):
-    """A record that was handed to the client."""
-
-    future: FutureRecordMetadata
-    sequence: int
-    size: int
-    at: int
-    """When its message was received: ms since the epoch."""
-    handed: float
-    """When it was handed over: monotonic seconds."""
-
-
-class _ResendError(Exception):
-    """The client has given up a record."""
 
 
 class _StoppedError(Exception):
@@ -85,34 +60,20 @@ class Sender:
         self._unsent_at = 0
         self._reminded = 0.0
         self._deadline: float | None = None
-        self.in_flight: deque[InFlight] = deque()
-        """Oldest first."""
-        self.in_flight_bytes = 0
+        self.in_flight = InFlight(config.kafka)
         self.connected = False
         """Whether brokers have answered since the client was made."""
 
     @property
     def acknowledged(self) -> int:
         """The sequence before which every record is in Kafka, or set aside."""
-        try:
-            return self.in_flight[0].sequence
-        except IndexError:
-            return self._handled
+        oldest = self.in_flight.sequence
+        return self._handled if oldest is None else oldest
 
     @property
     def oldest_at(self) -> int | None:
         """When the oldest record was received that Kafka has not acknowledged: ms since the epoch."""
-        try:
-            return self.in_flight[0].at
-        except IndexError:
-            return self._unsent_at or None
-
-    def oldest_unacknowledged_seconds(self) -> float:
-        """How long ago the oldest record in flight was handed to the client."""
-        try:
-            return time.monotonic() - self.in_flight[0].handed
-        except IndexError:
-            return 0.0
+        return self.in_flight.received_at or self._unsent_at or None
 
     def stop(self, seconds: float) -> None:
         """Send what the journal holds, but for no longer than this; nothing more is journaled."""
@@ -127,7 +88,7 @@ class Sender:
                 try:
                     self._learn_cities(client)
                     self._pump(client, reader)
-                except _ResendError as error:
+                except GivenUpError as error:
                     self._begin_again(str(error))
                 else:
                     return
@@ -180,23 +141,22 @@ class Sender:
             self._unsent_at = records[0].at
         parsed = [(record, found) for record in records if (found := self._parsed(record))]
         self._publish_cities(client, parsed)
-        kafka, in_flight = self._config.kafka, self.in_flight
+        in_flight = self.in_flight
         now = time.monotonic()
         sent = 0
         for record, found in parsed:
             self._handled = record.sequence
             for topic, event in found.deliveries:
-                if len(in_flight) >= kafka.in_flight_records or self.in_flight_bytes >= kafka.in_flight_bytes:
+                if in_flight.is_full():
                     self._wait_for_room()
                     now = time.monotonic()
                 value = events.encode(event)
                 try:
                     future = self._hand_over(client, topic, value, events.key(event))
-                except _REFUSED as error:
+                except REFUSED as error:
                     self._refused(record.sequence, error)
                     continue
-                in_flight.append(InFlight(future, record.sequence, len(value), record.at, now))
-                self.in_flight_bytes += len(value)
+                in_flight.add(future, record.sequence, len(value), record.at, now)
                 sent += 1
         metrics.sent.inc(sent)
 
@@ -226,11 +186,11 @@ class Sender:
         ]
         for future in futures:
             while not future.is_done:
-                self._wait(future)
+                wait(future, _WAIT_SECONDS)
                 self._reap()
                 self._check_time()
             if future.exception is not None:
-                raise _ResendError(f"place: {type(future.exception).__name__}")
+                raise GivenUpError(f"place: {type(future.exception).__name__}")
         self._cities.update(new)
         metrics.places_published.inc(len(new))
 
@@ -242,42 +202,19 @@ class Sender:
                 self._remind(f"no broker answers, or the topic {topic} does not exist")
                 self._reap()
                 self._check_time()
+            except REFUSED:
+                raise
+            except KafkaError as error:
+                raise GivenUpError(type(error).__name__) from error
 
     def _wait_for_room(self) -> None:
-        """Let a quarter of what is in flight be acknowledged, so that room does not come one by one."""
-        kafka = self._config.kafka
-        while (
-            len(self.in_flight) > kafka.in_flight_records * 3 // 4
-            or self.in_flight_bytes > kafka.in_flight_bytes * 3 // 4
-        ):
-            self._wait(self.in_flight[0].future)
+        while not self.in_flight.has_room():
+            self.in_flight.wait(_WAIT_SECONDS)
             self._reap()
             self._check_time()
 
-    def _wait(self, future: FutureRecordMetadata) -> None:
-        try:
-            future.get(timeout=0.1)
-        except KafkaError:
-            # Not yet, or it has failed: `_reap` looks.
-            return
-
     def _reap(self) -> None:
-        """Take what is acknowledged out of what is in flight, oldest first."""
-        in_flight = self.in_flight
-        acknowledged = 0
-        try:
-            while in_flight and in_flight[0].future.is_done:
-                error = in_flight[0].future.exception
-                if error is None:
-                    acknowledged += 1
-                elif isinstance(error, _REFUSED):
-                    self._refused(in_flight[0].sequence, error)
-                else:
-                    raise _ResendError(type(error).__name__)
-                # The record behind it becomes the oldest before this one's bytes are let go.
-                self.in_flight_bytes -= in_flight.popleft().size
-        finally:
-            metrics.acknowledged.inc(acknowledged)
+        metrics.acknowledged.inc(self.in_flight.reap(self._refused))
         if time.monotonic() - self._stored_at > CURSOR_SECONDS:
             self._store_cursor()
 
@@ -297,7 +234,6 @@ class Sender:
         self._handled, self._unsent_at = self.acknowledged, self.oldest_at or 0
         self.connected = False
         self.in_flight.clear()
-        self.in_flight_bytes = 0
         self._pause(_REPEAT_SECONDS)
 
     def _store_cursor(self) -> None:

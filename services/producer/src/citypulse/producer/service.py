@@ -128,8 +128,8 @@ def _watch(writer: Writer, committer: Committer, sender: Sender) -> None:
     metrics.journal_backlog.set_function(lambda: max(committer.durable - sender.acknowledged, 0))
     metrics.journal_oldest_age.set_function(journal_oldest_age)
     metrics.in_flight_records.set_function(lambda: len(sender.in_flight))
-    metrics.in_flight_bytes.set_function(lambda: sender.in_flight_bytes)
-    metrics.unacknowledged_age.set_function(sender.oldest_unacknowledged_seconds)
+    metrics.in_flight_bytes.set_function(lambda: sender.in_flight.bytes)
+    metrics.unacknowledged_age.set_function(sender.in_flight.oldest_seconds)
 
 
 def _raise(thread: str, error: BaseException) -> None:

@@ -66,8 +66,9 @@ class Writer:
             sequence += 1
         data = b"".join(parts)
         if self._size + len(data) > self._segment_bytes and self._size > segment.HEADER_SIZE:
-            os.close(self._descriptor)
+            full = self._descriptor
             self._begin_segment()
+            os.close(full)
         try:
             files.append(self._descriptor, data)
         except OSError:
