@@ -13,7 +13,7 @@ from citypulse.spark.compare import Comparison, compare, expected
 from citypulse.spark.recount import recount
 from citypulse.spark.stored import KEYS, sketch_estimate
 
-from .tweets import START, lines, many, tweet
+from .tweets import CITIES, START, lines, many, tweet
 
 Cells = dict[tuple[str, str, str, int], Row]
 
@@ -130,8 +130,6 @@ def test_records_that_are_no_events_count_nowhere_and_stop_nothing(
 def test_users_of_a_country_are_counted_once_though_they_tweet_from_two_cities(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    from .tweets import CITIES
-
     made = [
         tweet(number, at=START + 1000 + number, author=number // 3, place=CITIES[number % 5])
         for number in range(3000)
@@ -152,3 +150,14 @@ def test_reception_times_of_a_batch_are_observed(spark: SparkSession, tmp_path: 
     assert received[0] == START + 700
     assert received[-1] == START + 700 + 999
     assert received == sorted(received)
+
+
+@pytest.mark.parametrize("users", [1, 2, 61, 4096, 9750])
+def test_sparks_sketches_say_without_spark_what_they_say_with_it(spark: SparkSession, users: int) -> None:
+    sketches = spark.range(users).agg(query.F.theta_sketch_agg("id", query.LG_K).alias("sketch"))
+    row = sketches.select("sketch", query.F.theta_sketch_estimate("sketch").alias("users")).first()
+    estimate = sketch_estimate(bytes(row["sketch"]))
+    assert estimate is not None
+    assert round(estimate) == row["users"]
+    if users <= 4096:
+        assert estimate == users
