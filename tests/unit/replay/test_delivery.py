@@ -42,6 +42,22 @@ def test_with_hold_nothing_is_lost_over_a_reconnect(tmp_path: Path) -> None:
     assert (done["sent"], done["undelivered"]) == (100, 0)
 
 
+def test_what_a_killed_client_had_received_is_not_in_doubt(tmp_path: Path) -> None:
+    file = tmp_path / "truth"
+    with serving(
+        tmp_path, "--tweets", hundred(tmp_path), "--rate", "200", "--hold", "--truth", file
+    ) as served:
+        served.add_rules("place_country:CA")
+        answer = served.open("GET", STREAM)
+        messages(answer, 100)
+        # Longer than it takes replay to look whether the client's kernel has acknowledged.
+        time.sleep(1)
+        answer.close()
+        served.wait(lambda status: not status["streams"], "the stream is gone")
+    assert len(truth(file)) == 101
+    assert truth(file.with_name("truth.undelivered")) == []
+
+
 def test_hold_waits_for_as_many_streams_as_it_was_told(tmp_path: Path) -> None:
     file = stored(tmp_path / "tweets.json", tweet(1))
     with serving(

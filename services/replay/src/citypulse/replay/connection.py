@@ -6,6 +6,7 @@ gzip every write ends in a sync flush, so that a client can always decode all th
 """
 
 import asyncio
+import contextlib
 import fcntl
 import struct
 import termios
@@ -22,6 +23,7 @@ from citypulse.replay.truth import Truth
 __all__ = ["Connection"]
 
 _LARGEST_WRITE = 256 * 1024
+_ACKNOWLEDGE_SECONDS = 0.2
 _CRLF = b"\r\n"
 
 
@@ -102,24 +104,28 @@ class Connection:
         return list(self._queue)
 
     async def _write_on(self, response: web.StreamResponse, encoding: "_Gzip | _Plain") -> None:
+        spoken = time.monotonic()
         while not self._ended:
-            if not self._queue and not await self._woken():
+            messages, size = self._next()
+            if messages:
+                payload = encoding.encode(_CRLF.join([*messages, b""]))
+                await response.write(payload)
+                self._note_sent(messages, size, len(payload))
+                spoken = time.monotonic()
+            elif time.monotonic() >= spoken + self._keep_alive:
                 await response.write(encoding.encode(_CRLF))
-            else:
-                self._wake.clear()
-                messages, size = self._next()
-                if messages:
-                    payload = encoding.encode(_CRLF.join([*messages, b""]))
-                    await response.write(payload)
-                    self._note_sent(messages, size, len(payload))
+                spoken = time.monotonic()
             self._forget_acknowledged()
+            if not self._queue:
+                left = spoken + self._keep_alive - time.monotonic()
+                await self._woken(min(left, _ACKNOWLEDGE_SECONDS) if self._unacknowledged else left)
 
-    async def _woken(self) -> bool:
-        try:
-            await asyncio.wait_for(self._wake.wait(), self._keep_alive)
-        except TimeoutError:
-            return False
-        return True
+    async def _woken(self, seconds: float) -> None:
+        self._wake.clear()
+        # What was queued or ended before the flag was cleared set it in vain.
+        if not self._queue and not self._ended:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), seconds)
 
     def _next(self) -> tuple[list[bytes], int]:
         """The messages to write together, and their bytes.
