@@ -31,9 +31,7 @@ _STREAM_PARAMETERS = {
 
 
 class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of a stream: seconds of silence before a keep-alive, zlib level where the client accepts gzip, bytes
-    that may wait for it.
-    """
+    """Of a stream: seconds of silence before a keep-alive, zlib's level for gzip, bytes that may wait."""
 
     keep_alive_seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     gzip_level: Annotated[int, msgspec.Meta(ge=0, le=9)] = 1
@@ -183,9 +181,7 @@ class _Change(msgspec.Struct):
 
 
 class _Windows:
-    """How many requests each token made to each endpoint in the current window, and the headers that say
-    so.
-    """
+    """How many requests each token made to each endpoint in the current window."""
 
     def __init__(self, limits: Limits) -> None:
         self._seconds = limits.window_seconds

@@ -1,5 +1,4 @@
-"""From the source to every connected stream: each message when it is due, to each stream whose rules it
-matches.
+"""From the source to every connected stream: each message when it is due, where a stream's rules match it.
 
 Where a message is matched, rendered and offered is one function, `_deliver`; what a stream does with it is
 the connection's. A fault that is to befall a message or a stream belongs between the two.
@@ -118,6 +117,7 @@ class Delivery:
             if self.played % _BATCH == 0:
                 await self._breathe()
         while self._unsent or any(connection.queued_bytes for connection in self.connections):
+            await self._while_held()
             await asyncio.sleep(_LONGEST_SLEEP)
         self.state = "done"
         _log.info("source ended", played=self.played, sent=self._truth.sent)
@@ -145,9 +145,7 @@ class Delivery:
             self.state = "playing"
 
     async def _breathe(self) -> None:
-        """Let the streams write; let an unlimited source wait for the slowest, and disconnect those that fall
-        behind a paced one.
-        """
+        """Let the streams write; wait for the slowest, or where time does not wait disconnect it."""
         await asyncio.sleep(0)
         for connection in list(self.connections):
             if self._pace.unlimited:
@@ -164,7 +162,7 @@ class Delivery:
             if rules:
                 connection.offer(_rendered(message, connection.selection, rules))
                 self._note_time()
-        if self._truth.writes and len(self.connections) < len(self._rulebooks):
+        if self._truth.writes:
             self._note_missed(message)
 
     def _note_time(self) -> None:
@@ -173,10 +171,10 @@ class Delivery:
             self.first_at = self.last_at
 
     def _note_missed(self, message: Message) -> None:
-        connected = {connection.token for connection in self.connections}
-        for token, rulebook in self._rulebooks.items():
-            if token not in connected and (rules := _matching(rulebook, message)):
-                self._truth.miss(_now(), None, token, "no stream", [_rendered(message, _EVERYTHING, rules)])
+        for token in self._rulebooks.keys() - {connection.token for connection in self.connections}:
+            if rules := _matching(self._rulebooks[token], message):
+                missed = _rendered(message, _EVERYTHING, rules)
+                self._truth.miss(_now(), None, token, "no stream", [missed])
 
 
 def _now() -> int:
@@ -184,9 +182,7 @@ def _now() -> int:
 
 
 def _matching(rulebook: Rulebook, message: Message) -> list[Rule]:
-    """The rules under which a message goes to a stream; what X matched once goes to any stream that has
-    rules.
-    """
+    """The rules under which a message goes to a stream: all of them where X had matched it already."""
     if message.matching_rules is not None:
         return rulebook.all()
     return rulebook.match(message.data, message.includes)

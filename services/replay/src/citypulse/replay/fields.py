@@ -1,5 +1,4 @@
-"""Which of a message's fields a client asked for: tweet.fields, expansions and the fields of what they expand
-to, as X reads them.
+"""Which of a message's fields a client asked for: tweet.fields, expansions and the fields of their objects.
 
 Without parameters a tweet has id, text and edit_history_tweet_ids, and there are no includes. An expansion
 brings its objects into includes, with their default fields and those asked for, and the tweet's own field
@@ -61,9 +60,7 @@ _PARAMETERS = {
 
 
 class BadParameterError(ValueError):
-    """A query parameter that X does not know, or a value it does not allow (`allowed` lists those it
-    does).
-    """
+    """A value that X does not know for a query parameter; `allowed` lists those it does."""
 
     def __init__(self, name: str, value: str, allowed: list[str]) -> None:
         super().__init__(name)

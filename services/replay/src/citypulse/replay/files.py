@@ -56,8 +56,7 @@ def read_stored(
 
 
 def open_stored(stored: list[Stored], pace: Pace, *, shift: bool) -> Callable[[int], Iterator[Due]]:
-    """A source of these messages; with `shift` their times and ids are moved so that none is sent before it
-    was created.
+    """A source of these messages; with `shift` moved in time, so that each is created before it is sent.
 
     All move by the same whole number of seconds, so windows keep their shape, and references between tweets
     stay true.
@@ -82,9 +81,7 @@ def open_stored(stored: list[Stored], pace: Pace, *, shift: bool) -> Callable[[i
 
 
 def created_ms(tweet: Json) -> int:
-    """When a tweet was created, ms since the epoch: created_at, or what its id tells where that is
-    missing.
-    """
+    """When a tweet was created, ms since the epoch: its created_at, else what its id tells."""
     told = _ms(tweet.get("created_at"))
     return told if told is not None else (int(tweet["id"]) >> 22) + SNOWFLAKE_EPOCH_MS
 
@@ -116,9 +113,7 @@ def _shifted_id(identity: str, offset_ms: int) -> str:
 
 
 def _ms(text: Any) -> int | None:
-    """X's timestamp in ms since the epoch; None where there is none or it is no timestamp. X's are UTC, said
-    or not.
-    """
+    """X's timestamp in ms since the epoch, UTC where it does not say; None where there is none."""
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):

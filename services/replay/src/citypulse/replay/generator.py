@@ -1,5 +1,4 @@
-"""Tweets that nobody wrote, with everything that makes real ones hard to count; the same for the same seed
-and start.
+"""Tweets that nobody wrote, with all that makes real ones hard to count; the same for one seed and start.
 
 A post's city is drawn by population and the local hour, its author by a Zipf law among the city's users. Some
 posts answer, quote or retweet earlier ones (the more often retweeted, the likelier again), some are edited,
@@ -29,8 +28,7 @@ def open_generator(world: World, options: Generator, pace: Pace) -> Callable[[in
 
 
 def start_of(options: Generator, pace: Pace, now_ms: int) -> int:
-    """The first event time in ms: the configured one, else such that no post is created later than it is
-    sent.
+    """The first event time in ms: the configured one, else such that each post is created before it is sent.
 
     An endless source that plays faster than its events happen begins a day back.
     """
@@ -47,9 +45,7 @@ def start_of(options: Generator, pace: Pace, now_ms: int) -> int:
 
 
 def generate(world: World, options: Generator, pace: Pace, start_ms: int) -> Iterator[Due]:
-    """Yield messages in the order in which they arrive: without end, or as many or as long as the options
-    say.
-    """
+    """Yield messages in the order in which they arrive: without end, or as many or as long as asked."""
     maker = PostMaker(world, options)
     seconds = _event_seconds(options, pace)
     end_ms = start_ms + seconds * 1000 if seconds is not None else float("inf")
@@ -103,8 +99,9 @@ def _speed(options: Generator, pace: Pace) -> float:
 
 
 def _event_seconds(options: Generator, pace: Pace) -> float | None:
-    """How much event time is generated, None without end. A duration is that of the stream: at speed 10 it
-    holds 10 times as much.
+    """How much event time is generated, None without end.
+
+    A duration is that of the stream: at speed 10 it holds 10 times as much.
     """
     if options.count:
         return options.count / _density(options, pace)

@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +21,7 @@ from citypulse.replay.config import BadConfigError, Settings, load_settings
 from citypulse.replay.delivery import Delivery, Open
 from citypulse.replay.files import open_stored, read_stored
 from citypulse.replay.generator import open_generator
+from citypulse.replay.options import COUNT, GENERATOR, SERVE, config_option, given, options
 from citypulse.replay.pace import Pace
 from citypulse.replay.service import read_tokens, serve
 from citypulse.replay.truth import Truth, header
@@ -30,115 +30,20 @@ from citypulse.replay.world import World, build_world
 __all__ = ["main"]
 
 Json = dict[str, Any]
-Command = Callable[..., Any]
-
-
-def _option(key: str, *names: str, flag: Any = None, **how: Any) -> Callable[[Command], Command]:
-    """An option for the configuration key `section.key`. Values stay text here: one set of checks serves
-    file, environment and options.
-    """
-    parameter = key.replace(".", "__")
-    if flag is not None:
-        return click.option(*names, parameter, flag_value=flag, default=None, **how)
-    return click.option(*names, parameter, default=None, **how)
-
-
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_config = click.option(
-    "--config", metavar="FILE", help="TOML file; every key is also CITYPULSE_REPLAY_<SECTION>_<KEY>."
-)
-_generator = _options(
-    _option("generator.seed", "--seed", metavar="N", help="The same seed and start give the same bytes. [1]"),
-    _option(
-        "generator.cities",
-        "--cities",
-        metavar="N",
-        help="The N largest cities, and a few special ones. [1130]",
-    ),
-    _option(
-        "generator.countries", "--countries", metavar="CA,GB", help="Only cities of these countries. [all]"
-    ),
-    _option("generator.users", "--users", metavar="N", help="Users, over all cities. [200000]"),
-    _option(
-        "generator.duration_seconds",
-        "--duration",
-        metavar="60s",
-        help="Stop after so long: 60s, 3m, 1h. [never]",
-    ),
-    _option(
-        "generator.density",
-        "--density",
-        metavar="N",
-        help="Posts a second of event time. [the rate, else 50]",
-    ),
-    _option("generator.start", "--start", metavar="TIME", help="First event time, ISO 8601. [now]"),
-    _option(
-        "generator.retweets",
-        "--retweets",
-        metavar="SHARE",
-        help="Share of retweets; place rules never match one. [0.2]",
-    ),
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """An X API v2 look-alike: replays stored tweets, or generates them, as X's filtered stream.
 
-    Exit codes: 0 well, 1 failed, 2 bad input or configuration.
+    Exit codes: 0 well, 1 failed, 2 bad input or configuration, 4 no disk left for the truth.
     """
 
 
 @main.command(name="serve")
-@_config
-@_option("server.address", "--address", metavar="IP", help="[127.0.0.1]")
-@_option("server.port", "--port", metavar="N", help="[8900]")
-@_option(
-    "server.token_file",
-    "--token-file",
-    metavar="FILE",
-    help="Bearer tokens, one a line; made where it is missing.",
-)
-@_option("server.tls_cert", "--tls-cert", metavar="FILE", help="PEM certificate chain, to serve HTTPS.")
-@_option("server.tls_key", "--tls-key", metavar="FILE", help="Its key.")
-@_option("source.tweets", "--tweets", metavar="FILE", help="Replay this file of X API v2 JSON.")
-@_option(
-    "source.order", "--order", metavar="created|file", help="Play by creation time, or as stored. [created]"
-)
-@_option("source.shift", "--shift", metavar="now", help="Move times and ids so that the tweets happen now.")
-@_option(
-    "source.place_country",
-    "--place-country",
-    metavar="CC",
-    help="The country of places that are stored without one.",
-)
-@_option("source.generate", "--generate", flag="true", help="Generate tweets instead.")
-@_generator
-@_option("generator.count", "--count", metavar="N", help="Stop after N generated messages. [never]")
-@_option("play.rate", "--rate", metavar="N", help="N messages a second, whatever their times.")
-@_option(
-    "play.speed",
-    "--speed",
-    metavar="N",
-    help="N times as fast as they happened; 0: as fast as clients read. [1]",
-)
-@_option("play.hold", "--hold", flag="true", help="Wait while no stream is connected.")
-@_option(
-    "play.hold_streams",
-    "--hold-streams",
-    metavar="N",
-    help="With --hold: wait while fewer are connected. [1]",
-)
-@_option("play.truth", "--truth", metavar="FILE", help="Write down what was sent, to whom, when.")
-def serve_command(config: str | None, **options: str | None) -> None:
+@config_option
+@options(*SERVE)
+def serve_command(config: str | None, **values: str | None) -> None:
     """Serve the filtered stream and its rules, playing one source.
 
     \b
@@ -148,7 +53,7 @@ def serve_command(config: str | None, **options: str | None) -> None:
       citypulse-replay serve --tweets tweets.json --shift now --place-country CA
       curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:8900/2/tweets/search/stream/rules
     """
-    settings = _settings(config, options)
+    settings = _settings(config, values)
     try:
         tokens = read_tokens(settings.server)
         source, about = _source(settings)
@@ -174,17 +79,10 @@ def serve_command(config: str | None, **options: str | None) -> None:
 
 
 @main.command(name="generate")
-@_config
-@_generator
-@_option(
-    "generator.count",
-    "--tweets",
-    "--count",
-    metavar="N",
-    help="How many messages. [without end, or the duration]",
-)
+@config_option
+@options(*GENERATOR, (COUNT[0], "--tweets/--count", *COUNT[2:]))
 @click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write here. [standard output]")
-def generate_command(config: str | None, out: str | None, **options: str | None) -> None:
+def generate_command(config: str | None, out: str | None, **values: str | None) -> None:
     """Write generated messages as JSON lines, to be replayed or counted later.
 
     \b
@@ -193,7 +91,7 @@ def generate_command(config: str | None, out: str | None, **options: str | None)
       citypulse-replay generate --duration 1h --density 5 --start 2026-01-01 | wc -l
     """
     settings = _settings(
-        config, {**options, "source__generate": "true", "play__speed": "0", "play__rate": "0"}
+        config, {**values, "source__generate": "true", "play__speed": "0", "play__rate": "0"}
     )
     try:
         source, _ = _source(settings)
@@ -209,16 +107,16 @@ def generate_command(config: str | None, out: str | None, **options: str | None)
 
 
 @main.command(name="places")
-@_config
-@_generator
-def places_command(config: str | None, **options: str | None) -> None:
+@config_option
+@options(*GENERATOR)
+def places_command(config: str | None, **values: str | None) -> None:
     """Print the generator's places as JSON lines, each with the city that is right for it (null: none).
 
     \b
     Example:
       citypulse-replay places --cities 1130 | head -3
     """
-    settings = _settings(config, {**options, "source__generate": "true"})
+    settings = _settings(config, {**values, "source__generate": "true"})
     world = _world(settings)
     for place_id, place in world.places.items():
         right = world.right_city[place_id]
@@ -230,18 +128,15 @@ def places_command(config: str | None, **options: str | None) -> None:
         click.echo(msgspec.json.encode(shown))
 
 
-def _settings(config: str | None, options: dict[str, str | None]) -> Settings:
-    given: dict[str, Any] = {
-        name.replace("__", "."): value for name, value in options.items() if value is not None
-    }
+def _settings(config: str | None, values: dict[str, str | None]) -> Settings:
+    asked = given(values)
     try:
-        if "generator.duration_seconds" in given:
-            given["generator.duration_seconds"] = _seconds(given["generator.duration_seconds"])
-        if "generator.countries" in given:
-            given["generator.countries"] = [
-                code.strip() for code in given["generator.countries"].split(",") if code.strip()
-            ]
-        return load_settings(config, options=given)
+        if "generator.duration_seconds" in asked:
+            asked["generator.duration_seconds"] = _seconds(asked["generator.duration_seconds"])
+        if "generator.countries" in asked:
+            codes = asked["generator.countries"].split(",")
+            asked["generator.countries"] = [code.strip() for code in codes if code.strip()]
+        return load_settings(config, options=asked)
     except BadConfigError as error:
         _refuse(str(error))
 
@@ -257,12 +152,8 @@ def _source(settings: Settings) -> tuple[Open, Json]:
     """The source to play, and what /status tells of it."""
     source, pace = settings.source, _pace(settings)
     if source.generate:
-        options = settings.generator
-        return open_generator(_world(settings), options, pace), {
-            "source": "generator",
-            "seed": options.seed,
-            "bad_lines": 0,
-        }
+        about: Json = {"source": "generator", "seed": settings.generator.seed, "bad_lines": 0}
+        return open_generator(_world(settings), settings.generator, pace), about
     stored, report = read_stored(
         Path(source.tweets), order=source.order, place_country=source.place_country or None
     )
@@ -281,9 +172,8 @@ def _pace(settings: Settings) -> Pace:
 
 
 def _world(settings: Settings) -> World:
-    options = settings.generator
     try:
-        return build_world(options.cities, options.countries)
+        return build_world(settings.generator.cities, settings.generator.countries)
     except ValueError as error:
         _refuse(f"generator.countries: {error}; give ISO codes such as CA")
 
