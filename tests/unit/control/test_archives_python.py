@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -151,8 +152,7 @@ def test_a_service_installs_from_its_archive_alone(machine: Machine, index: Path
         f"{sys.version_info.major}.{sys.version_info.minor}",
     )
     host = tmp_path / "host"
-    with tarfile.open(archive.path) as tar:
-        tar.extractall(host, filter="data")
+    shutil.unpack_archive(archive.path, host)
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--target", host / "site"),
