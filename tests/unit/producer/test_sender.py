@@ -53,11 +53,10 @@ class FakeKafka:
         self.clients += 1
         return self
 
-    def partitions_for(self, _topic: str) -> set[int]:
+    def known_cities(self, *_: object) -> set[str]:
         if not self.up:
-            time.sleep(0.01)
             raise KafkaTimeoutError
-        return {0}
+        return set(self.cities)
 
     def send(self, topic: str, value: bytes, key: bytes) -> FakeFuture:
         if not self.up:
@@ -140,7 +139,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKafka]:
     fake = FakeKafka()
     monkeypatch.setattr(brokers, "producer", fake.make)
     monkeypatch.setattr(brokers, "discard", lambda _client: None)
-    monkeypatch.setattr(brokers, "known_cities", lambda *_: set(fake.cities))
+    monkeypatch.setattr(brokers, "known_cities", fake.known_cities)
     monkeypatch.setattr(senders, "_REPEAT_SECONDS", 0.01)
     monkeypatch.setattr(senders, "CURSOR_SECONDS", 0.01)
     yield fake

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
 
 from citypulse.producer.config import Kafka
 
@@ -66,19 +67,32 @@ def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
     Raises:
         KafkaError: no broker answers. Asked for topics later, the client would wait for one without end.
     """
-    return KafkaConsumer(
-        **_common(kafka, client_id),
-        bootstrap_timeout_ms=int(_ANSWER_SECONDS * 1000),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
-        fetch_max_bytes=16 << 20,
-        max_partition_fetch_bytes=4 << 20,
-        max_poll_records=20_000,
-        check_crcs=False,
-        metrics_enabled=False,
-    )
+    made: list[KafkaNetClient] = []
+
+    def make(**settings: object) -> KafkaNetClient:
+        made.append(KafkaNetClient(**settings))
+        return made[-1]
+
+    try:
+        return KafkaConsumer(
+            **_common(kafka, client_id),
+            kafka_client=make,
+            bootstrap_timeout_ms=int(_ANSWER_SECONDS * 1000),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            fetch_max_bytes=16 << 20,
+            max_partition_fetch_bytes=4 << 20,
+            max_poll_records=20_000,
+            check_crcs=False,
+            metrics_enabled=False,
+        )
+    except KafkaError:
+        # A consumer that was not made has started a thread with sockets all the same.
+        for client in made:
+            client.close()
+        raise
 
 
 def read_topic(

@@ -83,10 +83,10 @@ class Sender:
         """Send until stopped."""
         try:
             while True:
+                self._learn_cities()
                 client = brokers.producer(self._config.kafka, self._client_id)
                 reader = Reader(self._directory, self.acknowledged, self._corrupt)
                 try:
-                    self._learn_cities(client)
                     self._pump(client, reader)
                 except GivenUpError as error:
                     self._begin_again(str(error))
@@ -100,14 +100,12 @@ class Sender:
         finally:
             self._store_cursor()
 
-    def _learn_cities(self, client: KafkaProducer) -> None:
+    def _learn_cities(self) -> None:
         """Read the topic of places, as soon as brokers answer."""
         topic = self._cities_topic
         while True:
             self._check_time()
             try:
-                # A consumer that finds no broker leaves a thread and sockets behind; this question does not.
-                client.partitions_for(topic)
                 known = brokers.known_cities(self._config.kafka, topic, self._client_id, self._time_is_over)
                 break
             except KafkaError as error:
@@ -115,6 +113,7 @@ class Sender:
                     f"no broker answers, or the topic {topic} does not exist ({type(error).__name__})"
                 )
                 self._peek()
+                self._pause(_REPEAT_SECONDS)
         self._cities, self.connected = known, True
         log.info("sender: brokers answer", cities=len(known))
 
