@@ -17,6 +17,7 @@ import xmlrpc.client
 
 OPEN_FILES = 100_000
 START_DEADLINE_S = 20
+RESTART_S = 3
 ALREADY_STARTED, NOT_RUNNING, BAD_NAME = 60, 70, 10
 
 
@@ -56,10 +57,11 @@ def state(settings, name):
         return {"running": False, "dead": True, "death": None, "detail": "not known to supervisord"}
     word = row["statename"]
     ended = word in ("BACKOFF", "EXITED", "FATAL")
+    # What supervisord restarts is EXITED for a second at most.
+    stays = word == "EXITED" and row["now"] - row["stop"] >= RESTART_S
     return {
         "running": word in ("RUNNING", "STARTING"),
-        "dead": word in ("FATAL", "STOPPED", "STOPPING", "UNKNOWN")
-        or (word == "EXITED" and row["exitstatus"] in (2, 3)),
+        "dead": stays or word in ("FATAL", "STOPPED", "STOPPING", "UNKNOWN"),
         "death": row["stop"] if ended else None,
         "detail": f"{word}, exit status {row['exitstatus']}" if ended else word,
     }
@@ -106,7 +108,7 @@ def _program(settings, service):
         "priority": service["priority"],
         # What runs is decided by whoever starts it, not by what once was defined.
         "autostart": "false",
-        "autorestart": "false" if service["restart"] == "never" else "unexpected",
+        "autorestart": {"never": "false"}.get(service["restart"], "unexpected" if codes else "true"),
         "exitcodes": ",".join(str(code) for code in codes) or "0",
         "startsecs": service["start_seconds"],
         "startretries": service["start_retries"],
