@@ -15,7 +15,8 @@ help: ## this list
 	@echo
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 	@echo
-	@echo "Variables: CITYPULSE_HOME=dir (state), PORT_OFFSET=n (all ports), WORKERS=n (Spark workers)"
+	@echo "Variables: CITYPULSE_HOME=dir (state), PORT_OFFSET=n (all ports), WORKERS=n (Spark workers),"
+	@echo "           VARS=file.yml (any variable of the roles, such as kafka_properties)"
 
 ##@ Run
 .PHONY: demo up status logs verify down clean

@@ -1,4 +1,4 @@
-"""Real servers for the whole test run, in a home and on ports of their own, beside whatever else runs here."""
+"""Real servers for the whole test run, in a home and on ports of their own."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ FAST_RETENTION = "kafka_properties:\n  log.retention.check.interval.ms: 5000\n"
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    """Servers that are up; they are stopped and their data is deleted at the end, unless a test failed."""
-    home = Path(tempfile.mkdtemp(prefix="citypulse-test-", dir=os.environ.get("CITYPULSE_TEST_DIR", "/var/tmp")))
+    """Servers that are up; they are stopped and deleted at the end (CITYPULSE_TEST_KEEP=1 keeps the state).
+
+    CITYPULSE_TEST_DIR says where their state goes, in place of the system's directory for such things.
+    """
+    home = Path(tempfile.mkdtemp(prefix="citypulse-test-", dir=os.environ.get("CITYPULSE_TEST_DIR")))
     variables = home / "tests.yml"
     variables.write_text(FAST_RETENTION)
     system = System(home=home / "home", port_offset=_free_offset(), variables=variables)
@@ -42,7 +45,9 @@ def system() -> Iterator[System]:
 def seed_capture() -> Path:
     """A real capture of X's filtered stream, which is not part of the project."""
     if not SEED_CAPTURE.is_dir():
-        pytest.skip(f"needs a real capture of X's stream, which the project may not contain, in {SEED_CAPTURE}")
+        pytest.skip(
+            f"needs a real capture of X's stream, which the project may not contain, in {SEED_CAPTURE}"
+        )
     return SEED_CAPTURE
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from citypulse.control.installation import Installation
-from citypulse.control.services import Service, find, services
+from citypulse.control.playbook import play
+from citypulse.control.runs import command
+from citypulse.control.services import Service, find, services, start, stop
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -44,7 +46,10 @@ class System:
 
     def begin(self, command: str, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start a command and return at once; its output goes to the test's."""
-        print(f"\n$ {' '.join(f'{k}={v}' for k, v in variables.items())} citypulse-control {command}", flush=True)
+        print(
+            f"\n$ {' '.join(f'{k}={v}' for k, v in variables.items())} citypulse-control {command}",
+            flush=True,
+        )
         return subprocess.Popen(
             [str(Path(sys.executable).parent / "citypulse-control"), command, *arguments],
             env=self.environment(**variables),
@@ -56,6 +61,24 @@ class System:
         code = self.begin(command, *arguments, **variables).wait()
         assert not check or code == 0, f"citypulse-control {command} ended with {code}"
         return code
+
+    def spark(self, *arguments: str) -> int:
+        """Run citypulse-spark as the demo's job is configured; returns its exit code."""
+        return command(self.installation, "spark-job-demo", "citypulse-spark", *arguments)
+
+    def converge(self) -> int:
+        """Run the playbook of the servers once more; returns how many tasks changed something."""
+        return play(self.installation, "site", {}, "-e", f"@{self.variables}")
+
+    def restart(self, name: str) -> None:
+        """Stop a service as its manager does, and start it again."""
+        stop(self.installation, name)
+        start(self.installation, name)
+
+    @property
+    def bootstrap(self) -> list[str]:
+        """Both brokers."""
+        return [self.installation.address(9092), self.installation.address(9093)]
 
     def service(self, name: str) -> Service:
         """A service as its manager sees it now."""

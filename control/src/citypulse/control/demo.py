@@ -9,6 +9,7 @@ from pathlib import Path
 from citypulse.control import prove, result
 from citypulse.control.archives.building import build
 from citypulse.control.demand import Demand
+from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.playbook import play
 from citypulse.control.runs import DEMO, DEMO_TRIGGER_S, Fed, feed, lines_of, load_fed, save_fed
@@ -21,6 +22,7 @@ from citypulse.control.watch import Watch
 def demo(inst: Installation, demand: Demand) -> None:
     """Set up, start, feed, wait, verify, show. Raises `Fault` where anything of it fails."""
     steps = Steps(7)
+    fed = _kept(inst, demand) if demand.keep else Fed()
     what = source(demand)
     check_machine(inst)
     console.print(f"citypulse demo: {what.title}", markup=False)
@@ -29,10 +31,12 @@ def demo(inst: Installation, demand: Demand) -> None:
         build(inst.checkout, inst.home, inst.cache)
     with steps.step("servers: ZooKeeper 2, Kafka 2, Cassandra, Spark master and workers"):
         bring_up(inst)
-    fed, truth = _next_feed(inst, demand)
-    with steps.step(f"run `{DEMO}`: " + ("goes on with the last one" if fed.truths[:-1] else "starts fresh")):
-        if not fed.truths[:-1]:
+    goes_on = bool(fed.truths)
+    with steps.step(f"run `{DEMO}`: " + ("goes on with the last one" if goes_on else "starts fresh")):
+        if not goes_on:
             _remove(inst)
+        truth = _next_truth(inst)
+        fed = Fed(fed.countries or list(what.countries), [*fed.truths, str(truth)])
         save_fed(inst, DEMO, fed)
         play(inst, "run", _variables(what, fed, truth))
 
@@ -49,11 +53,20 @@ def demo(inst: Installation, demand: Demand) -> None:
     console.print(f"The demo took {steps.elapsed:.0f} s.")
 
 
-def _next_feed(inst: Installation, demand: Demand) -> tuple[Fed, Path]:
-    """What the run will have been fed with, and the truth file of this feed."""
-    fed = load_fed(inst, DEMO) if demand.keep else Fed()
-    truth = inst.run_dir(DEMO) / f"truth-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.jsonl"
-    return Fed(countries=fed.countries, truths=[*fed.truths, str(truth)]), truth
+def _kept(inst: Installation, demand: Demand) -> Fed:
+    """What the last demo was fed with. Its rule stays: a place without a country takes the rule's."""
+    fed = load_fed(inst, DEMO)
+    if fed.truths and demand.countries and sorted(demand.countries) != sorted(fed.countries):
+        raise Fault(
+            f"COUNTRIES={' '.join(demand.countries)} cannot be used: KEEP=1 goes on with the rule of the last"
+            f" demo, which is {' '.join(fed.countries)}; leave COUNTRIES out, or KEEP.",
+            Exit.BAD_INPUT,
+        )
+    return fed
+
+
+def _next_truth(inst: Installation) -> Path:
+    return inst.run_dir(DEMO) / f"truth-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.jsonl"
 
 
 def _remove(inst: Installation) -> None:
@@ -63,7 +76,6 @@ def _remove(inst: Installation) -> None:
 
 
 def _variables(what: Source, fed: Fed, truth: Path) -> dict[str, object]:
-    fed.countries = sorted({*fed.countries, *what.countries})
     return {
         "citypulse_run": DEMO,
         "producer_feeds": [feed(tuple(fed.countries))],

@@ -50,6 +50,7 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
         "inventories/native",
         "-e",
         f"@{_write_variables(inst, name, variables)}",
+        *_user_variables(),
         *arguments,
         f"{name}.yml",
     ]
@@ -106,6 +107,16 @@ def _write_variables(inst: Installation, name: str, variables: Mapping[str, obje
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**own, **variables}, indent=1))
     return path
+
+
+def _user_variables() -> list[str]:
+    """Variables of the roles from the file that VARS names; they win over all others."""
+    named = os.environ.get("VARS", "").strip()
+    if not named:
+        return []
+    if not Path(named).is_file():
+        raise Fault(f"VARS={named} cannot be used: there is no such file of variables.", Exit.BAD_INPUT)
+    return ["-e", f"@{Path(named).absolute()}"]
 
 
 def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome) -> Fault:

@@ -19,6 +19,8 @@ def prove(inst: Installation, run: str) -> None:
     fed = load_fed(inst, label)
     truths = [argument for path in fed.truths for argument in ("--truth", path)]
     tweets = [argument for path in fed.truths for argument in ("--tweets", path)]
+    if len(fed.countries) == 1 and fed.countries != ["all"]:
+        tweets += ["--place-country", fed.countries[0]]
     for path in fed.truths:
         if not Path(path).exists():
             raise Fault(f"{path}, what was fed to the run `{run}`, is gone: `make demo` starts a fresh run.")
@@ -28,7 +30,7 @@ def prove(inst: Installation, run: str) -> None:
         + ("; sent, not in Kafka: none" if truths else "")
     )
     codes = [command(inst, f"producer-{run}", "citypulse-producer", "ledger", *truths)]
-    if tweets:
+    if truths:
         console.print("[bold]Recount[/bold]: the tables against a recount of what was sent, cell by cell")
         codes.append(command(inst, f"spark-job-{run}", "citypulse-spark", "verify", *tweets))
     worst = max(codes)

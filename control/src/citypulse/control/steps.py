@@ -8,7 +8,11 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+_PLAIN_WIDTH = 120
+
 console = Console(highlight=False, soft_wrap=True)
+if not console.is_terminal:
+    console.width = _PLAIN_WIDTH
 
 
 class Steps:
