@@ -36,6 +36,10 @@ def against_tweets(config: Config, file: Path, countries: frozenset[str] | None,
     if report.bad_lines:
         console.print(f"  {report.bad_lines} lines are no tweets, the first: {report.first_bad}")
     found = _read(config)
+    if not any(found.values()):
+        raise StopError(
+            f"the tables of {config.keyspace} are empty: has the job of this run counted anything yet?"
+        )
     _check_source(config, console, file, wanted, found)
     result = compare.compare(compare.expected(wanted), found)
     _print(console, result)
