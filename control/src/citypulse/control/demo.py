@@ -30,7 +30,7 @@ def demo(inst: Installation, demand: Demand) -> None:
     with steps.step("archives: servers' jars and services' wheels, checked against their locks"):
         build(inst.checkout, inst.home, inst.cache)
     with steps.step("servers: ZooKeeper 2, Kafka 2, Cassandra, Spark master and workers"):
-        bring_up(inst)
+        bring_up(inst, if_changed=True)
     goes_on = bool(fed.truths)
     with steps.step(f"run `{DEMO}`: " + ("goes on with the last one" if goes_on else "starts fresh")):
         if not goes_on:
@@ -79,6 +79,8 @@ def _variables(what: Source, fed: Fed, truth: Path) -> dict[str, object]:
     return {
         "citypulse_run": DEMO,
         "producer_feeds": [feed(tuple(fed.countries))],
+        # The ledger goes over the whole run.
+        "producer_config": {"journal": {"keep_hours": 24}},
         "replay_config": {**what.replay, "play": {**what.replay["play"], "truth": str(truth)}},
         "spark_job_trigger_seconds": DEMO_TRIGGER_S,
     }

@@ -15,6 +15,9 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 HIGHEST_DEFAULT_PORT = 9402
 """The highest port of the table in infra/ansible's native inventory: an offset must leave room for it."""
 
+LONGEST_SOCKET_PATH = 92
+"""Linux takes 108 bytes (unix(7)); supervisord needs some behind the name while it binds."""
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -56,6 +59,12 @@ def from_environment() -> Installation:
     """
     env = os.environ
     home = Path(env.get("CITYPULSE_HOME") or CHECKOUT / ".citypulse").absolute()
+    if len(str(home / "run" / "supervisor.sock")) > LONGEST_SOCKET_PATH:
+        raise Fault(
+            f"CITYPULSE_HOME={home} cannot be used: its path is too long for a socket; take one of at most"
+            f" {LONGEST_SOCKET_PATH - len('/run/supervisor.sock')} characters.",
+            Exit.BAD_INPUT,
+        )
     cache_root = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Installation(
         checkout=CHECKOUT,

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 
-def end_offsets(bootstrap: Sequence[str], topics: Sequence[str]) -> dict[tuple[str, int], int]:
-    """The offset after the last record of each (topic, partition)."""
-    consumer = KafkaConsumer(bootstrap_servers=list(bootstrap), api_version=(3, 9))
+def end_offsets(bootstrap: Sequence[str], topics: Sequence[str]) -> dict[tuple[str, int], int] | None:
+    """The offset after the last record of each (topic, partition); None while no broker answers."""
+    try:
+        consumer = KafkaConsumer(bootstrap_servers=list(bootstrap), request_timeout_ms=10_000)
+    except KafkaError:
+        return None
     try:
         partitions = [
             TopicPartition(topic, number)
@@ -17,6 +21,8 @@ def end_offsets(bootstrap: Sequence[str], topics: Sequence[str]) -> dict[tuple[s
             for number in sorted(consumer.partitions_for_topic(topic) or ())
         ]
         ends = consumer.end_offsets(partitions) if partitions else {}
-        return {(p.topic, p.partition): int(offset) for p, offset in ends.items()}
+    except KafkaError:
+        return None
     finally:
         consumer.close()
+    return {(p.topic, p.partition): int(offset) for p, offset in ends.items()}

@@ -19,8 +19,8 @@ from citypulse.control.topic import end_offsets
 STANDSTILL_S = 180.0
 """Without any progress for so long, something is wrong."""
 
-SETTLED_S = 3.0
-"""Everything has arrived when nothing has moved for so long and nothing is on its way."""
+SETTLED_S = 20.0
+"""What has not come when nothing was on its way for so long does not come: the ledgers say what it was."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,14 @@ class Progress:
     """Every partition is processed to its end."""
 
     @property
+    def idle(self) -> bool:
+        """Nothing is seen to be on its way."""
+        return not self.playing and not self.backlog and self.caught_up
+
+    @property
     def arrived(self) -> bool:
-        """Nothing is on its way any more."""
-        return not self.playing and not self.backlog and self.caught_up and self.in_kafka >= self.sent
+        """All that was sent is counted."""
+        return self.idle and self.in_kafka >= self.sent
 
     def __str__(self) -> str:
         return f"{self.sent:,} sent, {self.in_kafka:,} in Kafka, {self.counted:,} counted"
@@ -70,9 +75,9 @@ class Watch:
             sent=self._sent_before + int(replay.get("sent", 0)),
             playing=replay.get("state") != "done",
             backlog=int(value(producer, "citypulse_producer_journal_backlog_records")) if producer else -1,
-            in_kafka=sum(ends.values()),
+            in_kafka=sum((ends or {}).values()),
             counted=sum(processed.values()),
-            caught_up=all(processed.get(partition, 0) == end for partition, end in ends.items()),
+            caught_up=bool(ends) and all(processed.get(p, 0) == end for p, end in (ends or {}).items()),
         )
 
     def until_sent(self) -> Progress:
@@ -94,6 +99,9 @@ class Watch:
                 return progress
             if progress != last:
                 last, moved = progress, now
+            elif progress.idle and now - moved > SETTLED_S:
+                ticker.close(f"{progress}; nothing more comes")
+                return progress
             elif now - moved > STANDSTILL_S:
                 ticker.close()
                 raise self._standstill(progress)
