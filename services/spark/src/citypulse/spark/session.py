@@ -36,7 +36,8 @@ def start(config: Config) -> SparkSession:
 def properties(config: Config) -> dict[str, str]:
     """Spark's properties for this configuration."""
     spark = config.spark
-    log4j = f"-Dlog4j2.configurationFile=file:{resources.files('citypulse.spark') / 'log4j2.properties'}"
+    log4j = resources.files("citypulse.spark") / "log4j2.properties"
+    jvm = f"-Dlog4j2.configurationFile=file:{log4j} -Duser.timezone=UTC"
     base = {
         "spark.app.name": spark.app_name or (f"citypulse-{config.run}" if config.run else "citypulse"),
         "spark.submit.deployMode": "client",
@@ -57,8 +58,8 @@ def properties(config: Config) -> dict[str, str]:
         "spark.executor.cores": str(spark.executor_cores),
         "spark.cores.max": str(spark.cores),
         # The driver only plans: its start takes half the processor time when nothing is compiled twice.
-        "spark.driver.extraJavaOptions": f"{log4j} -Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.executor.extraJavaOptions": f"{log4j} -Duser.timezone=UTC",
+        "spark.driver.extraJavaOptions": f"{jvm} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.executor.extraJavaOptions": jvm,
         "spark.executorEnv.TZ": "UTC",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(config.shuffle_partitions),
