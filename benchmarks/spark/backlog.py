@@ -75,9 +75,7 @@ def main() -> None:
     )
     print("batches:", ", ".join(f"{one['records']} in {one['seconds']} s" for one in backlog))
     records = sum(one["records"] for one in warm)
-    print(
-        f"warm: {rate:,.0f} events/s, {records / used:,.0f} a processor second of driver and executor together"
-    )
+    print(f"warm: {rate:,.0f} events/s, {records / used:,.0f} a processor second of driver and executor")
     seconds = sorted(one["seconds"] for one in small[5:])
     print(f"a batch of {SMALL}: median {statistics.median(seconds):.2f} s, longest {seconds[-1]:.2f} s")
     print("resident MB:", ", ".join(f"{name} {size}" for name, size in memory.items()))

@@ -1,15 +1,15 @@
-r"""JSON, Avro and Protobuf for the event: bytes, time to write, and events per processor second through the job.
+r"""JSON, Avro and Protobuf for the event: bytes, time to write, events per processor second through the job.
 
     python benchmarks/spark/encoding.py --kafka 127.0.0.1:9092 --master spark://127.0.0.1:7077 --jars DIR \
         --protoc FILE [--events 600000]
 
-DIR holds Spark's Kafka connector, spark-avro and protobuf-java; FILE is Protobuf's compiler of the same version.
-Needs fastavro, protobuf and psutil beside the job's own packages, a JDK, and a broker and a Spark cluster on this
-machine that do nothing else.
+DIR holds Spark's Kafka connector, spark-avro and protobuf-java; FILE is Protobuf's compiler of the same
+version. Needs fastavro, protobuf and psutil beside the job's own packages, a JDK, and a broker and a Spark
+cluster on this machine that do nothing else.
 
 Each encoding's events stand in a topic of their own. The job's query reads them with its own observation,
-deduplication, windows and sketches; only the parse differs, and cells are counted instead of written. A fresh
-driver and executor for each; the first third of the events warms the JVM and is not counted.
+deduplication, windows and sketches; only the parse differs, and cells are counted instead of written. Driver
+and executor are fresh for each; the first third of the events warms the JVM and is not counted.
 """
 
 import argparse
@@ -194,9 +194,8 @@ def main() -> None:
         for jar in [*given.jars.glob("*.jar"), build / "parse-event.jar"]:
             (build / "jars" / jar.name).symlink_to(jar.resolve())
         sample = list(events(SAMPLE))
-        print(
-            "| encoding | bytes | bytes, gzip in batches | written per CPU s | through Spark per CPU s |\n|---|---|---|---|---|"
-        )
+        print("| encoding | bytes | bytes, gzip | written per CPU s | through Spark per CPU s |")
+        print("|---|---|---|---|---|")
         for name, write in {"json": encode, "avro": avro(), "protobuf": protobuf(build)}.items():
             began = time.process_time()
             written = [write(event) for event in sample]
