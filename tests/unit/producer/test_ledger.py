@@ -49,7 +49,7 @@ def truth(path: Path, *payloads: bytes) -> Path:
 def test_nothing_is_missing_where_everything_arrived(config: Config, topics: dict[str, list[int]]) -> None:
     journal(config, payload(1), payload(2), payload(2), b"{no post", payload(3, "somebody's"))
     topics["tweets"] = [1, 2, 2, 9]
-    report = ledger.compare(config, None, 0)
+    report = ledger.compare(config, [], 0)
     (account,) = report.accounts
     assert report.well
     assert (account.messages, account.ids, account.missing, account.extra) == (5, 2, 0, 1)
@@ -62,7 +62,7 @@ def test_an_id_that_is_in_the_journal_and_not_in_its_topic_is_missing(
 ) -> None:
     journal(config, payload(1), payload(2, "citypulse/main/fr/1"))
     topics["tweets"] = [1, 2]
-    report = ledger.compare(config, None, 0)
+    report = ledger.compare(config, [], 0)
     assert not report.well
     assert report.accounts[0].missing == 1
     assert report.accounts[0].examples == [2]
@@ -75,7 +75,7 @@ def test_what_replay_sent_is_looked_for_too(
     journal(config, payload(1))
     topics["tweets"] = [1]
     sent = truth(tmp_path / "truth.jsonl", payload(1), payload(2), payload(3, "citypulse/other/all/1"))
-    report = ledger.compare(config, sent, 0)
+    report = ledger.compare(config, [sent], 0)
     assert [(account.name, account.missing) for account in report.accounts] == [
         ("journaled", 0),
         ("sent by replay", 1),
@@ -92,25 +92,25 @@ def test_a_line_of_truth_that_is_being_written_is_left(
     sent = truth(tmp_path / "truth.jsonl", payload(1))
     with sent.open("a") as file:
         file.write('{"at":1,"mess')
-    assert ledger.compare(config, sent, 0).well
+    assert ledger.compare(config, [sent], 0).well
 
 
 def test_truth_that_is_none_is_named(config: Config, topics: dict[str, list[int]], tmp_path: Path) -> None:
     journal(config, payload(1))
     (tmp_path / "bad").write_text("not json\n")
     with pytest.raises(BadInputError, match="line 1"):
-        ledger.compare(config, tmp_path / "bad", 0)
+        ledger.compare(config, [tmp_path / "bad"], 0)
 
 
 def test_what_is_not_acknowledged_yet_is_counted(config: Config, topics: dict[str, list[int]]) -> None:
     journal(config, payload(1), payload(2), payload(3))
     cursor.store(Path(config.journal.dir), 2)
     topics["tweets"] = [1]
-    report = ledger.compare(config, None, 0)
+    report = ledger.compare(config, [], 0)
     assert report.unsent == 2
     assert report.accounts[0].missing == 2
 
 
 def test_without_a_journal_there_is_nothing_to_compare(config: Config) -> None:
     with pytest.raises(BadInputError, match=r"journal\.dir"):
-        ledger.compare(config, None, 0)
+        ledger.compare(config, [], 0)

@@ -105,13 +105,17 @@ def check(**options: Any) -> None:
 @main.command(epilog=_EPILOG)
 @_options
 @click.option(
-    "--truth", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="What replay wrote down."
+    "--truth",
+    "truths",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="What replay wrote down; again for each file.",
 )
 @click.option(
     "--wait", type=float, default=30.0, show_default=True, help="Seconds for the journal to drain first."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def ledger(truth: Path | None, wait: float, as_json: bool, **options: Any) -> None:
+def ledger(truths: tuple[Path, ...], wait: float, as_json: bool, **options: Any) -> None:
     """Prove that nothing is lost: what is journaled, and what was sent by replay, is in Kafka.
 
     Compares ids. Exits with 1 where one is missing. Works beside a running producer: it compares what was
@@ -121,4 +125,4 @@ def ledger(truth: Path | None, wait: float, as_json: bool, **options: Any) -> No
 
     config = _load(**options)
     logs.configure("error")
-    sys.exit(0 if ledgers.run(config, truth, wait, as_json) else 1)
+    sys.exit(0 if ledgers.run(config, truths, wait, as_json) else 1)

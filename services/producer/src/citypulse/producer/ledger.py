@@ -6,7 +6,7 @@ what was never meant for a topic (another's rules, no post at all) is not looked
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -66,12 +66,12 @@ class _Delivered(msgspec.Struct):
     message: msgspec.Raw = msgspec.Raw()
 
 
-def run(config: Config, truth: Path | None, wait: float, as_json: bool) -> bool:
+def run(config: Config, truths: Sequence[Path], wait: float, as_json: bool) -> bool:
     """Compare and print.
 
     Args:
         config: of the producer whose ledger this is.
-        truth: what replay says it has sent.
+        truths: what replay says it has sent, file by file.
         wait: seconds to give to what is journaled and not sent.
         as_json: print JSON, for a program to read.
 
@@ -81,12 +81,12 @@ def run(config: Config, truth: Path | None, wait: float, as_json: bool) -> bool:
     Raises:
         StopError: there is nothing to compare, or the brokers do not answer.
     """
-    report = compare(config, truth, wait)
+    report = compare(config, truths, wait)
     click.echo(msgspec.json.encode(report).decode() if as_json else _table(report))
     return report.well
 
 
-def compare(config: Config, truth: Path | None, wait: float) -> Report:
+def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
     """Do the work of `run`, without printing."""
     parse = message.parser(config, rules.configured(config))
     directory = Path(config.journal.dir)
@@ -107,10 +107,11 @@ def compare(config: Config, truth: Path | None, wait: float) -> Report:
             f"journal.dir = {directory} holds no journal: give the one that the producer writes"
         )
     accounts = [(journaled, kept)]
-    if truth:
+    if truths:
         delivered: Ids = defaultdict(Counter)
         account = Account("sent by replay")
-        _count(((payload, 0) for payload in _delivered(truth)), parse, account, delivered)
+        for truth in truths:
+            _count(((payload, 0) for payload in _delivered(truth)), parse, account, delivered)
         accounts.append((account, delivered))
     unsent = _wait_for_cursor(directory, end, wait)
     wanted = {config.topic(feed.topic) for feed in config.feeds} | {t for _, ids in accounts for t in ids}

@@ -66,7 +66,12 @@ def job(file: Path | None, log_level: str) -> None:
 
 @main.command(epilog=_EPILOG)
 @_config
-@click.option("--tweets", type=click.Path(path_type=Path), help="Recount this file and compare every cell.")
+@click.option(
+    "--tweets",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Recount this file and compare every cell; again for each file that was fed, in that order.",
+)
 @click.option(
     "--anchors", type=click.Path(path_type=Path), help="Compare with the CSV files in this directory."
 )
@@ -81,7 +86,7 @@ def job(file: Path | None, log_level: str) -> None:
 )
 def verify(
     file: Path | None,
-    tweets: Path | None,
+    tweets: tuple[Path, ...],
     anchors: Path | None,
     write_anchors: Path | None,
     countries: str,

@@ -1,6 +1,7 @@
 """Are the tables right? Against the tweets of a file, or against anchors."""
 
 import datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -21,20 +22,19 @@ from citypulse.spark.recount import WINDOW_MS, Recount, recount
 _SHOWN = 40
 
 
-def against_tweets(config: Config, file: Path, countries: frozenset[str] | None, place_country: str) -> None:
-    """Recount a file and compare every filled cell of every filled table.
+def against_tweets(
+    config: Config, files: Sequence[Path], countries: frozenset[str] | None, place_country: str
+) -> None:
+    """Recount the files, in the order they were fed, and compare every filled cell of every filled table.
 
     Raises:
         StopError: something differs.
-        BadInputError: the file holds no tweets, or the tables hold events of another source.
+        BadInputError: a file holds no tweets, or the tables hold events of another source.
     """
     console = Console(highlight=False, soft_wrap=True)
-    wanted, report = _recount(file, countries, place_country)
-    console.print(
-        f"{file}: {report.tweets} tweets, {len({post for post, _ in wanted.counted})} posts counted"
-    )
-    if report.bad_lines:
-        console.print(f"  {report.bad_lines} lines are no tweets, the first: {report.first_bad}")
+    file = ", ".join(map(str, files))
+    wanted = recount(_messages(files, console), countries, place_country)
+    console.print(f"{len({post for post, _ in wanted.counted})} posts counted")
     found = _read(config)
     if not any(found.values()):
         raise StopError(
@@ -86,22 +86,32 @@ def write_anchors(config: Config, directory: Path) -> None:
     click.echo(f"{sum(sum(file.values()) for file in rows.values())} rows written to {directory}")
 
 
-def _recount(
-    file: Path, countries: frozenset[str] | None, place_country: str
-) -> tuple[Recount, messages.Report]:
-    try:
-        found, report = messages.load(file)
-    except messages.BadFileError as error:
-        raise BadInputError(f"--tweets: {error}") from error
-    if not _is_truth(file):
-        # Stored tweets arrive in the order of their creation, whatever their order in the file.
-        found.sort(key=lambda message: message.data.get("created_at") or "")
-    return recount(found, countries, place_country), report
+def _messages(files: Sequence[Path], console: Console) -> Iterator[messages.Message]:
+    """What was fed, file by file; says what each held."""
+    for file in files:
+        report = messages.Report()
+        try:
+            if _is_truth(file):
+                yield from messages.read(file, report)
+            else:
+                # Stored tweets arrive in the order of their creation, whatever their order in the file.
+                stored_tweets, report = messages.load(file)
+                yield from sorted(stored_tweets, key=lambda message: message.data.get("created_at") or "")
+        except messages.BadFileError as error:
+            raise BadInputError(f"--tweets: {error}") from error
+        if not report.tweets:
+            raise BadInputError(f"--tweets: {messages.reason_empty(file, report)}")
+        console.print(f"{file}: {report.tweets} tweets")
+        if report.bad_lines:
+            console.print(f"  {report.bad_lines} lines are no tweets, the first: {report.first_bad}")
 
 
 def _is_truth(file: Path) -> bool:
-    with file.open("rb") as lines:
-        return lines.readline(200).replace(b" ", b"").startswith(b'{"truth":')
+    try:
+        with file.open("rb") as lines:
+            return lines.readline(200).replace(b" ", b"").startswith(b'{"truth":')
+    except OSError:
+        return False
 
 
 def _read(config: Config, *names: str) -> dict[str, stored.Rows]:
@@ -122,7 +132,7 @@ def _table(session: Session, keyspace: str, name: str) -> stored.Rows:
 
 
 def _check_source(
-    config: Config, console: Console, file: Path, wanted: Recount, found: dict[str, stored.Rows]
+    config: Config, console: Console, file: str, wanted: Recount, found: dict[str, stored.Rows]
 ) -> None:
     """Thousands of differences would say less than that something else was counted as well."""
     if wanted.first_at is None or wanted.last_at is None:
