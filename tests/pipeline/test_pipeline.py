@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
 
 from citypulse.control.metrics import scrape, value
 from tests.pipeline.system import CHECKOUT, System
@@ -74,18 +75,31 @@ def test_down_then_up_keeps_topics_tables_checkpoint_and_journal(system: System)
 
 
 def test_a_record_two_days_old_survives_a_retention_pass(system: System) -> None:
-    """Retention looks every 5 s here; a topic judged by the time of creation loses such a record at once."""
+    """Retention looks every 5 s here. A topic that is judged by the time of creation shows that it has looked."""
+    ours, control = TopicPartition("demo.tweets", 0), TopicPartition("judged-by-creation", 0)
+    admin = KafkaAdminClient(bootstrap_servers=system.bootstrap)
+    by_creation = {"message.timestamp.type": "CreateTime", "retention.ms": "86400000"}
+    admin.create_topics([NewTopic(control.topic, 1, 2, topic_configs=by_creation)])
     two_days_ago = int((time.time() - 2 * 86400) * 1000)
-    producer = KafkaProducer(bootstrap_servers=system.bootstrap, acks="all", api_version=(3, 9))
-    producer.send("tweets", key=b"1", value=b"{}", timestamp_ms=two_days_ago).get(timeout=60)
-    appended = producer.send("tweets", key=b"1", value=b"{}").get(timeout=60)
+    producer = KafkaProducer(bootstrap_servers=system.bootstrap, acks="all")
+    offsets: dict[TopicPartition, int] = {}
+    for partition in (ours, control):
+        sent = producer.send(
+            partition.topic, partition=partition.partition, value=b"{}", timestamp_ms=two_days_ago
+        )
+        offsets[partition] = sent.get(timeout=60).offset
     producer.close()
-    time.sleep(15)
-    partition = TopicPartition("tweets", appended.partition)
-    consumer = KafkaConsumer(bootstrap_servers=system.bootstrap, api_version=(3, 9))
-    assert consumer.beginning_offsets([partition])[partition] == 0
-    assert consumer.end_offsets([partition])[partition] == 2
+
+    consumer = KafkaConsumer(bootstrap_servers=system.bootstrap)
+    system.wait_for(
+        "retention to delete the record judged by its creation",
+        lambda: consumer.beginning_offsets([control])[control] == 1,
+    )
+    assert consumer.beginning_offsets([ours])[ours] == 0
+    assert consumer.end_offsets([ours])[ours] == offsets[ours] + 1
     consumer.close()
+    admin.delete_topics([control.topic])
+    admin.close()
 
 
 def test_a_demo_after_the_capture_is_exact_again(system: System) -> None:
