@@ -75,7 +75,7 @@ def test_down_then_up_keeps_topics_tables_checkpoint_and_journal(system: System)
 
 
 def test_a_record_two_days_old_survives_a_retention_pass(system: System) -> None:
-    """Retention looks every 5 s here. A topic that is judged by the time of creation shows that it has looked."""
+    """Retention looks every 5 s here; a topic judged by the time of creation shows that it has looked."""
     ours, control = TopicPartition("demo.tweets", 0), TopicPartition("judged-by-creation", 0)
     admin = KafkaAdminClient(bootstrap_servers=system.bootstrap)
     by_creation = {"message.timestamp.type": "CreateTime", "retention.ms": "86400000"}
