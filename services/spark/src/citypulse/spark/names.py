@@ -62,7 +62,7 @@ class Names:
     def _learn(self, key: bytes | None, value: bytes | None) -> bool:
         try:
             place = places.decode(value or b"")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             _log.warning(
                 "a place cannot be read", key=(key or b"").decode(errors="replace"), reason=str(error)
             )

@@ -187,10 +187,10 @@ def _topic(config: Config) -> set[tuple[int, str]]:
     return result
 
 
-def _counted(value: bytes) -> set[tuple[int, str]]:
+def _counted(value: bytes | None) -> set[tuple[int, str]]:
     try:
-        one = event.decode(value)
-    except DecodeError:
+        one = event.decode(value or b"")
+    except (DecodeError, UnicodeDecodeError):
         return set()
     if one.country is None or any(reference.type == "retweeted" for reference in one.refs):
         return set()
