@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every linter of the project, each pinned in requirements-dev.txt. Goes through all of them, then says which complained.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 home=${CITYPULSE_HOME:-$PWD/.citypulse}
 PATH="$home/dev/bin:$PATH"
 failed=()

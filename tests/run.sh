@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # make test: unit tests, then the pipeline on real servers in a home and on ports of its own.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 home=${CITYPULSE_HOME:-$PWD/.citypulse}
 PATH="$home/dev/bin:$PATH"
 export PYTHONFAULTHANDLER=1

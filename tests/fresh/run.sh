@@ -21,10 +21,12 @@ die() {
 }
 
 [ "$(id -u)" = 0 ] || die "this needs root, for debootstrap, mount and chroot: run it with sudo."
-command -v debootstrap >/dev/null || {
+if ! command -v debootstrap >/dev/null; then
   say "installing debootstrap"
-  apt-get update -qq && apt-get install -qq -y debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
-}
+  if ! { apt-get update -qq && apt-get install -qq -y debootstrap >/dev/null; }; then
+    die "debootstrap is missing: apt-get install debootstrap"
+  fi
+fi
 [ ! -e "$root" ] || [ -e "$mark" ] || die "FRESH_ROOT=$root is there and was not made by this script: choose another."
 
 in_root() {

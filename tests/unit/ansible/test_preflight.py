@@ -68,6 +68,11 @@ def test_the_disk_of_a_directory_that_is_yet_to_be_made_is_looked_at(problems, t
     assert problems(path=tmp_path / "not" / "yet") == []
 
 
+def test_a_home_with_a_space_is_told(problems, tmp_path):
+    (sentence,) = problems(path=tmp_path / "my home")
+    assert "has a space or sign" in sentence
+
+
 def test_a_home_too_long_for_a_socket_is_told(problems, tmp_path):
     (sentence,) = problems(home=tmp_path / ("x" * 100))
     assert "too long a path for a socket" in sentence
