@@ -4,11 +4,13 @@ import ipaddress
 import json
 import os
 import pathlib
+import re
 import sys
 
 import manager
 
 LISTEN = "0A"
+PLAIN = re.compile(r"[\w./~+@=,-]+")
 
 
 def problems(request):
@@ -17,6 +19,10 @@ def problems(request):
     found = []
     if len(os.fsencode(request["manager"].get("socket", ""))) > 95:
         found.append(f"{request['manager']['socket']} is too long a path for a socket: choose a shorter home")
+    if not PLAIN.fullmatch(request["path"]):
+        found.append(
+            f"{request['path']} has a space or sign that Java's options can't hold: choose another home"
+        )
     found += ports(request, own)
     found += memory(request, own)
     found += disk(request)
