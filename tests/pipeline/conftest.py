@@ -54,7 +54,7 @@ def seed_capture() -> Path:
 def _free_offset() -> int:
     """An offset at which the first port of each server is free now."""
     for offset in range(20_000, 50_000, 1_000):
-        if all(_free(port + offset) for port in (2181, 2182, 7077, 8080, 8900, 9042, 9092, 9093, 9301, 9302)):
+        if all(_free(port + offset) for port in (2181, 2182, 7077, 8080, 8900, 9042, 9092, 9093, 9401, 9402)):
             return offset
     raise RuntimeError("no range of free ports between 20000 and 60000 for the tests' servers")
 

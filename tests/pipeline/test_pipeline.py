@@ -15,6 +15,7 @@ from pathlib import Path
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from citypulse.control.faults import Exit
 from citypulse.control.metrics import scrape, value
 from tests.pipeline.system import CHECKOUT, System
 
@@ -63,6 +64,16 @@ def test_the_seed_capture_equals_its_anchors_whatever_happens_on_the_way(
     system.control("demo", TWEETS=tweets, COUNTRIES="CA", RATE="40", KEEP="1")
     assert system.spark("verify", "--tweets", tweets, "--place-country", "CA") == 0
     assert system.spark("verify", "--anchors", str(seed_capture)) == 0
+
+
+def test_a_token_that_x_refuses_ends_the_live_run_with_3(system: System, tmp_path: Path) -> None:
+    """The demo's replay answers as X does: 401 to a token that it does not know."""
+    token = tmp_path / "token"
+    token.write_text("nobody's")
+    live = {"X_BEARER_TOKEN_FILE": str(token), "COUNTRIES": "CA GB"}
+    replay = f"http://{system.installation.address(8900)}"
+    assert system.control("up", check=False, X_API_URL=replay, **live) == Exit.REFUSED
+    assert not system.service("producer-live").pid
 
 
 def test_down_then_up_keeps_topics_tables_checkpoint_and_journal(system: System) -> None:
@@ -129,7 +140,7 @@ def _journaled_all(system: System) -> int:
     sent = len(truth.read_text().splitlines()) - 1
 
     def accepted() -> bool:
-        samples = scrape(system.installation.address(9301))
+        samples = scrape(system.installation.run_address("demo", 9301))
         return value(samples, "citypulse_producer_accepted_total") >= sent
 
     system.wait_for(f"{sent} tweets in the journal", accepted)

@@ -15,6 +15,9 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 HIGHEST_DEFAULT_PORT = 9402
 """The highest port of the table in infra/ansible's native inventory: an offset must leave room for it."""
 
+NAMED_RUN_OFFSET = 100
+"""How far the ports of a named run's producer and job lie from those of the live run."""
+
 LONGEST_SOCKET_PATH = 92
 """Linux takes 108 bytes (unix(7)); supervisord needs some behind the name while it binds."""
 
@@ -46,6 +49,10 @@ class Installation:
     def address(self, default_port: int) -> str:
         """`127.0.0.1:port` for a default port."""
         return f"127.0.0.1:{self.port(default_port)}"
+
+    def run_address(self, run: str, default_port: int) -> str:
+        """The same for a service of a run: named runs have their ports apart from those of the live one."""
+        return self.address(default_port + (NAMED_RUN_OFFSET if run else 0))
 
     def run_dir(self, run: str) -> Path:
         """What belongs to one run: truth files, what it was fed with."""

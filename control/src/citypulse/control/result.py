@@ -22,7 +22,7 @@ def show(inst: Installation, run: str) -> None:
     """Print the top cities of the run, its freshness, the memory of every process, and the next commands."""
     with _session(inst, f"citypulse_{run}") as session:
         console.print(_top_cities(session))
-    console.print(_freshness(inst))
+    console.print(_freshness(inst, run))
     memory, total = memory_table(inst)
     console.print(memory)
     console.print(
@@ -67,8 +67,8 @@ def _top_cities(session: Session) -> Table:
     return table
 
 
-def _freshness(inst: Installation) -> str:
-    samples = scrape(inst.address(9302))
+def _freshness(inst: Installation, run: str) -> str:
+    samples = scrape(inst.run_address(run, 9302))
     half = quantile(samples, "citypulse_spark_freshness_seconds", 0.5)
     most = quantile(samples, "citypulse_spark_freshness_seconds", 0.99)
     if half is None or most is None:

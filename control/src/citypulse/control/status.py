@@ -67,16 +67,18 @@ def _says(inst: Installation, service: Service) -> str:
     """The service's own word on whether it is ready, or the last line of the log of one that failed."""
     if not service.running:
         return last_lines(service.log, 1)[:100] if _failed(service) or service.state == "FATAL" else ""
-    port = next((p for prefix, p in HTTP_PORTS.items() if service.name.startswith(prefix)), None)
-    if port is None:
+    prefix = next((p for p in HTTP_PORTS if service.name.startswith(f"{p}-")), None)
+    if prefix is None:
         return ""
+    run = service.name.removeprefix(f"{prefix}-").replace("live", "")
+    address = inst.address(8900) if prefix == "replay" else inst.run_address(run, HTTP_PORTS[prefix])
     try:
-        with urllib.request.urlopen(f"http://{inst.address(port)}/readyz", timeout=3) as response:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=3) as response:
             return "ready" if response.status == 200 else str(response.status)
     except urllib.error.HTTPError as error:
         return f"not ready: {error.read(200).decode('utf-8', 'replace').strip()}"
     except OSError as error:
-        return f"does not answer on {inst.address(port)}: {error}"
+        return f"does not answer on {address}: {error}"
 
 
 HTTP_PORTS = {"replay": 8900, "producer": 9301, "spark-job": 9302}

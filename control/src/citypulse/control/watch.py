@@ -64,9 +64,9 @@ class Watch:
     def look(self) -> Progress:
         """Where everything is now."""
         replay = self._replay()
-        producer = scrape(self._inst.address(9301))
+        producer = scrape(self._inst.run_address(self._run, 9301))
         ends = end_offsets(self._bootstrap, self._topics)
-        job = scrape(self._inst.address(9302))
+        job = scrape(self._inst.run_address(self._run, 9302))
         processed = {
             (labels["topic"], int(labels["partition"])): int(offset)
             for labels, offset in (job or {}).get("citypulse_spark_processed_offset", [])
