@@ -10,6 +10,7 @@ import click
 from citypulse.control import clean, demand, installation, live, prove, services, status
 from citypulse.control import demo as demo_
 from citypulse.control.archives.building import build
+from citypulse.control.exclusive import exclusive
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.servers import bring_up, check_machine
 from citypulse.control.steps import console
@@ -37,7 +38,9 @@ def demo() -> None:
     TWEETS=file, COUNTRIES="CA GB", SHIFT=now, RATE=tweets/s, DURATION=90s|3m, KEEP=1.
     """
     asked = demand.from_environment()
-    demo_.demo(installation.from_environment(), asked)
+    inst = installation.from_environment()
+    with exclusive(inst):
+        demo_.demo(inst, asked)
 
 
 @cli.command()
@@ -45,12 +48,13 @@ def up() -> None:
     """Start the servers; with X_BEARER_TOKEN_FILE and COUNTRIES the live run on X too."""
     inst = installation.from_environment()
     wanted = live.from_environment()
-    check_machine(inst)
-    build(inst.checkout, inst.home, inst.cache)
-    bring_up(inst)
-    if wanted:
-        live.start(inst, wanted)
-    else:
+    with exclusive(inst):
+        check_machine(inst)
+        build(inst.checkout, inst.home, inst.cache)
+        bring_up(inst)
+        if wanted:
+            live.start(inst, wanted)
+    if not wanted:
         console.print(
             "The servers run. X_BEARER_TOKEN_FILE=file COUNTRIES='CA GB' make up counts the live stream."
         )
