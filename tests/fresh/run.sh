@@ -40,8 +40,10 @@ clean_up() {
   if [ -d "$root/root/citypulse/.citypulse" ]; then
     in_root "cd /root/citypulse && make down" >/dev/null 2>&1 || true
   fi
-  for mounted in dev/shm dev/pts dev proc sys; do
-    mountpoint -q "$root/$mounted" && umount -l "$root/$mounted"
+  for mounted in dev/shm dev/pts dev proc sys .; do
+    if mountpoint -q "$root/$mounted"; then
+      umount -l "$root/$mounted"
+    fi
   done
   if [ "${FRESH_KEEP:-0}" != 1 ]; then
     rm -rf --one-file-system "$root"
@@ -69,6 +71,8 @@ if compgen -G "/usr/local/share/ca-certificates/*.crt" >/dev/null; then
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 [ ! -e /etc/hosts ] || cp /etc/hosts "$root/etc/hosts"
+# Java looks for the mount that a file is on: in a machine of its own the root is one.
+mount --bind "$root" "$root"
 for mounted in proc sys dev dev/pts dev/shm; do
   mkdir -p "$root/$mounted"
   mount --bind "/$mounted" "$root/$mounted"
