@@ -16,6 +16,9 @@ from citypulse.control.installation import Installation
 from citypulse.control.services import services
 from citypulse.control.steps import Ticker, console
 
+OWN_SERVICES = ("producer-", "spark-job-", "replay-")
+"""How the names of the services begin that end with the project's exit codes."""
+
 _INTERRUPTED = 99
 
 
@@ -124,8 +127,8 @@ def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome) -> Fault
         console.print(f"      [red]{host}[/red]: {sentence}", markup=True)
     if not outcome.failures:
         return Fault(f"The playbook {name}.yml failed; the end of {log} says why.", detail=_tail(log))
-    # A service that said how it ended knows best which of the exit codes this is.
-    said = {s.exit_status for s in services(inst) if not s.pid and s.state in ("EXITED", "FATAL", "BACKOFF")}
+    # Our own services say how they ended; a server's 3 means something else to it.
+    said = {s.exit_status for s in services(inst) if s.name.startswith(OWN_SERVICES) and s.ended}
     code = next((Exit(c) for c in (3, 4, 2) if c in said), Exit.FAULT)
     return Fault(f"{name}.yml stopped at the above; its whole output is in {log}.", code)
 

@@ -33,6 +33,11 @@ class Service:
         """Whether its process is there and past its start."""
         return self.state == "RUNNING"
 
+    @property
+    def ended(self) -> bool:
+        """Whether it ended by itself and is not coming back."""
+        return not self.pid and self.state in ("EXITED", "FATAL", "BACKOFF")
+
 
 def _supervisor(inst: Installation) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{inst.supervisor_socket}")
