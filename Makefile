@@ -5,7 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-export CITYPULSE_HOME ?= $(CURDIR)/.citypulse
+ifeq ($(strip $(CITYPULSE_HOME)),)
+override CITYPULSE_HOME := $(CURDIR)/.citypulse
+endif
+export CITYPULSE_HOME
 BIN := $(CITYPULSE_HOME)/venv/bin
 CONTROL := @control/bootstrap.sh && $(BIN)/citypulse-control
 
@@ -42,9 +45,12 @@ clean: ## delete this checkout's state (says what), after asking; YES=1 does not
 	$(CONTROL) clean
 
 ##@ Build and prove
-.PHONY: archives test lint fresh
+.PHONY: archives locks test lint fresh
 archives: ## fetch and check everything that gets installed, into the cache shared by all clones
 	$(CONTROL) archives
+
+locks: ## write every lock anew after a change of a pin or a pom
+	@control/bootstrap.sh --dev && control/lock.sh
 
 test: ## unit tests, then the whole pipeline on real servers of its own
 	@control/bootstrap.sh --dev && tests/run.sh

@@ -24,6 +24,13 @@ def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path) -> 
     assert (tmp_path / "thesis.tex").exists()
 
 
+def test_hidden_files_of_others_are_left_alone_too(tmp_path: Path) -> None:
+    (tmp_path / ".ssh").mkdir()
+    with pytest.raises(Fault, match=r"\.ssh"):
+        clean(_installation(tmp_path), sure=True)
+    assert (tmp_path / ".ssh").exists()
+
+
 def test_it_says_what_it_deletes_and_deletes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "home"
     (home / "var").mkdir(parents=True)

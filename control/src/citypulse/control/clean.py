@@ -29,6 +29,10 @@ WHAT_IT_IS = {
 }
 
 
+MARKS = (".venv-", ".dev-", ".venv.link", ".dev.link", ".bootstrap.lock", ".command.lock", "java_home")
+"""How the names of set-up's own files begin."""
+
+
 def clean(inst: Installation, sure: bool) -> None:
     """Delete `inst.home`; asks unless `sure`. The cache shared by all clones stays."""
     if not inst.home.exists():
@@ -36,9 +40,7 @@ def clean(inst: Installation, sure: bool) -> None:
         return
     if manager_pid(inst) is not None:
         raise Fault("Services still run here: stop them with `make down` first.")
-    strangers = [
-        p.name for p in inst.home.iterdir() if p.name not in WHAT_IT_IS and not p.name.startswith(".")
-    ]
+    strangers = [p.name for p in inst.home.iterdir() if not _is_ours(p.name)]
     if strangers:
         raise Fault(
             f"CITYPULSE_HOME={inst.home} holds what is not citypulse's ({', '.join(sorted(strangers)[:5])}):"
@@ -58,6 +60,10 @@ def clean(inst: Installation, sure: bool) -> None:
         return
     shutil.rmtree(inst.home)
     console.print("Deleted.")
+
+
+def _is_ours(name: str) -> bool:
+    return name in WHAT_IT_IS or name.startswith(MARKS)
 
 
 def _size(path: Path) -> int:

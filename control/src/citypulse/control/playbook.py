@@ -16,8 +16,8 @@ from citypulse.control.installation import Installation
 from citypulse.control.services import services
 from citypulse.control.steps import Ticker, console
 
-OWN_SERVICES = ("producer-", "spark-job-", "replay-")
-"""How the names of the services begin that end with the project's exit codes."""
+OWN_SERVICES = ("producer", "spark-job", "replay")
+"""The services that end with the project's exit codes; behind the name stands that of their run."""
 
 _INTERRUPTED = 99
 
@@ -74,7 +74,7 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
     if code == _INTERRUPTED or code < 0:
         raise KeyboardInterrupt
     if code:
-        raise _fault(inst, name, log, outcome)
+        raise _fault(inst, name, log, outcome, str(variables.get("citypulse_run", "")) or "live")
     return outcome.changed
 
 
@@ -122,13 +122,14 @@ def _user_variables() -> list[str]:
     return ["-e", f"@{Path(named).absolute()}"]
 
 
-def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome) -> Fault:
+def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome, run: str) -> Fault:
     for host, sentence in outcome.failures:
         console.print(f"      [red]{host}[/red]: {sentence}", markup=True)
     if not outcome.failures:
         return Fault(f"The playbook {name}.yml failed; the end of {log} says why.", detail=_tail(log))
-    # Our own services say how they ended; a server's 3 means something else to it.
-    said = {s.exit_status for s in services(inst) if s.name.startswith(OWN_SERVICES) and s.ended}
+    # The run's own services say how they ended; a server's 3 means something else to it.
+    own = [f"{service}-{run}" for service in OWN_SERVICES]
+    said = {s.exit_status for s in services(inst) if s.name in own and s.ended}
     code = next((Exit(c) for c in (3, 4, 2) if c in said), Exit.FAULT)
     return Fault(f"{name}.yml stopped at the above; its whole output is in {log}.", code)
 
