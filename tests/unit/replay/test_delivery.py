@@ -1,5 +1,6 @@
 """What is sent, when, to whom: pace, hold, and the truth that is written of it."""
 
+import asyncio
 import hashlib
 import json
 import time
@@ -8,7 +9,23 @@ from typing import Any
 
 import pytest
 
+from citypulse.events.messages import Message
+from citypulse.replay.delivery import Delivery
+from citypulse.replay.pace import Due, Pace
+from citypulse.replay.rulebook import Limits, Rulebook
+from citypulse.replay.truth import Truth
+
 from .served import STREAM, messages, serving, stored, tweet
+
+
+class FakeStream:
+    """A connection that takes nothing, as its token has no rules."""
+
+    number, token, queued_bytes = 1, "t", 0
+    rulebook = Rulebook(Limits())
+
+    def unsent(self) -> list[bytes]:
+        return []
 
 
 def truth(path: Path) -> list[dict[str, Any]]:
@@ -40,6 +57,32 @@ def test_with_hold_nothing_is_lost_over_a_reconnect(tmp_path: Path) -> None:
     assert texts[:10] == [f"tweet {n}" for n in range(10)]
     assert texts[10:] == [f"tweet {n}" for n in range(sent, 100)]
     assert (done["sent"], done["undelivered"]) == (100, 0)
+
+
+def test_a_stream_that_is_back_at_once_does_not_leave_the_clock_standing() -> None:
+    """Gone and back while the player sleeps between two messages: it never saw itself held."""
+
+    async def play() -> str:
+        source = [Due(0.0, Message({"id": "1"})), Due(0.1, Message({"id": "2"}))]
+        delivery = Delivery(
+            lambda start_ms: iter(source),
+            Pace(rate=10),
+            Truth(None, b""),
+            Limits(),
+            hold_streams=1,
+            buffer_bytes=1,
+        )
+        gone, back = FakeStream(), FakeStream()
+        delivery.connect(gone)  # type: ignore[arg-type]
+        playing = asyncio.create_task(delivery.play())
+        while delivery.played < 1:
+            await asyncio.sleep(0)
+        delivery.disconnect(gone)  # type: ignore[arg-type]
+        delivery.connect(back)  # type: ignore[arg-type]
+        await asyncio.wait_for(playing, 60)
+        return delivery.state
+
+    assert asyncio.run(play()) == "done"
 
 
 def test_what_a_killed_client_had_received_is_not_in_doubt(tmp_path: Path) -> None:

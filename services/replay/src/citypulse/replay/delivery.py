@@ -109,7 +109,6 @@ class Delivery:
         Raises what `fail` was called with.
         """
         await self._while_held()
-        self._clock.run()
         for due in self._source(_now()):
             await self._until(due.at)
             self._deliver(due.message)
@@ -141,8 +140,9 @@ class Delivery:
             self.state = "waiting"
             self._changed.clear()
             await self._changed.wait()
-            self._clock.run()
             self.state = "playing"
+        # A stream that went and came back while the player slept has stopped the clock all the same.
+        self._clock.run()
 
     async def _breathe(self) -> None:
         """Let the streams write; wait for the slowest, or where time does not wait disconnect it."""
