@@ -2,7 +2,9 @@
 
 Starts the service and one client on this machine, prints one line a case:
 
-    python benchmarks/replay_stream.py [--tweets 150000] [--port 40900]
+    .citypulse/dev/bin/python benchmarks/replay_stream.py [--tweets 150000] [--port 40900]
+
+After a `make demo`, which installs citypulse-replay; another one is named by CITYPULSE_REPLAY.
 
 Cases: plain and gzip, read by curl (to a file) and by aiohttp; a stream with one place rule and one with
 1,000 rules of 40 terms each; and a paced stream at 10,000 a second, where what counts is how late it runs.
@@ -11,8 +13,8 @@ Cases: plain and gzip, read by curl (to a file) and by aiohttp; a stream with on
 import argparse
 import asyncio
 import json
+import os
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -27,6 +29,7 @@ FIELDS = (
     "?tweet.fields=author_id,created_at,edit_history_tweet_ids,geo,referenced_tweets,text"
     "&expansions=geo.place_id&place.fields=contained_within,country,country_code,full_name,geo,id,name,place_type"
 )
+REPLAY = Path(os.environ.get("CITYPULSE_REPLAY", ".citypulse/bin/citypulse-replay"))
 COUNTRIES = ("BR", "CA", "CN", "GB", "IN", "JP", "US")
 ONE_RULE = [{"value": " OR ".join(f"place_country:{code}" for code in COUNTRIES)}]
 
@@ -43,7 +46,7 @@ class Replay:
         token = directory / "token"
         token.write_text("benchmark\n")
         command = [
-            Path(sys.executable).with_name("citypulse-replay"),
+            REPLAY,
             "serve",
             "--port",
             str(port),

@@ -1,6 +1,9 @@
 """How fast the real job takes a backlog, how long a small batch takes, and what memory it needs.
 
-    python benchmarks/spark/backlog.py --config job.toml [--events 400000] [--batch 100000]
+    make up && sed -e 's/^run = .*/run = "bench"/' -e 's/spark-job-demo/spark-job-bench/' \\
+        .citypulse/etc/spark-job-demo/config.toml >job.toml         # after a demo, with its services stopped
+    PYTHONPATH=$(ls -d services/*/src | paste -sd:) .citypulse/dev/bin/python benchmarks/spark/backlog.py \\
+        --config job.toml --job .citypulse/bin/citypulse-spark [--events 400000] [--batch 100000]
 
 job.toml is a configuration of citypulse-spark for servers on this machine that do nothing else; its run must
 be `bench`, whose topic, tables and checkpoint are made anew. Prints events a second of all batches but the
@@ -33,8 +36,9 @@ SMALL_BATCHES = 20
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--config", required=True, type=Path)
+    options.add_argument("--job", required=True, type=Path, help="the installed citypulse-spark")
     options.add_argument("--events", type=int, default=400_000)
     options.add_argument("--batch", type=int, default=100_000)
     given = options.parse_args()
@@ -42,14 +46,14 @@ def main() -> None:
     if config.run != "bench":
         raise SystemExit(f"run = {config.run!r} cannot be: this empties the run, so it must be 'bench'")
     made = list(events(given.events + SMALL * SMALL_BATCHES))
-    topic = fresh(config, given.config)
+    topic = fresh(config, given)
     send(config, topic, made[: given.events])
     with tempfile.NamedTemporaryFile("r", suffix=".log") as log:
         environment = os.environ | {
             "CITYPULSE_SPARK_MAX_OFFSETS_PER_TRIGGER": str(given.batch),
             "CITYPULSE_SPARK_TRIGGER_SECONDS": "0",
         }
-        command = [Path(sys.executable).with_name("citypulse-spark"), "job", "--config", given.config]
+        command = [given.job, "job", "--config", given.config]
         with Path(log.name).open("w") as out:
             job = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)
         try:
@@ -82,10 +86,10 @@ def main() -> None:
     check(config, len(made))
 
 
-def fresh(config: Config, file: Path) -> str:
+def fresh(config: Config, given: argparse.Namespace) -> str:
     """An empty run with its topic of four partitions."""
-    command = Path(sys.executable).with_name("citypulse-spark")
-    subprocess.run([command, "drop", "--yes", "--config", file], check=True, stdout=subprocess.DEVNULL)
+    drop = [given.job, "drop", "--yes", "--config", given.config]
+    subprocess.run(drop, check=True, stdout=subprocess.DEVNULL)
     topic = config.prefixed_topics[0]
     admin = KafkaAdminClient(bootstrap_servers=list(config.kafka.bootstrap_servers))
     if topic in admin.list_topics():
