@@ -1,5 +1,6 @@
 """The small programs that roles hand to hosts, run the way the roles run them."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -13,6 +14,18 @@ ANSIBLE = Path(__file__).resolve().parents[3] / "infra" / "ansible"
 ROLES = ANSIBLE / "roles"
 LOADER = yaml.safe_load((ROLES / "_common" / "vars" / "main.yml").read_text())["_common_program_loader"]
 
+
+def _filters():
+    path = ROLES / "_common" / "filter_plugins" / "configuration.py"
+    spec = importlib.util.spec_from_file_location("configuration", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.FilterModule().filters()
+
+
+FILTERS = _filters()
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import FILTERS
+
 MANAGER = "_common/files/manager_supervisord.py"
 SUPERVISORD = Path(sys.executable).with_name("supervisord")
 DEADLINE_S = 60
@@ -62,6 +64,7 @@ def bring(program, settings, home):
             "command": command,
             "environment": {"GREETING": "100 % well"},
             "directory": str(home),
+            "user": "",
             "priority": 10,
             "restart": "always",
             "no_restart_exit_codes": [2, 3],
@@ -75,7 +78,11 @@ def bring(program, settings, home):
             "fingerprint": fingerprint,
             **more,
         }
-        request = {"manager": settings, "service": service, "check": check}
+        if not check:
+            conf = Path(settings["directory"], "conf.d/sleeper.conf")
+            conf.parent.mkdir(parents=True, exist_ok=True)
+            conf.write_text(FILTERS["to_supervisord_program"](service))
+        request = {"manager": settings, "service": "sleeper", "check": check}
         done = program(request, manager=MANAGER, service="_common/files/service.py")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -117,19 +124,21 @@ def _until(condition, what):
 
 
 def test_a_service_is_started_once_and_restarted_only_when_it_changed(bring, home):
-    assert bring(_sleeper(home)) == ["define", "start"]
+    assert bring(_sleeper(home)) == ["start"]
     _until((home / "pid").exists, "the service starts")
     first = _pid(home)
     assert first.endswith("100 % well")
     assert bring(_sleeper(home)) == []
     assert _pid(home) == first
-    assert bring(_sleeper(home), fingerprint="2") == ["define", "restart"]
+    assert bring(_sleeper(home), fingerprint="2") == ["restart"]
     _until(lambda: _pid(home) != first, "the service is restarted")
 
 
-def test_check_mode_tells_what_it_would_do(bring, home, settings):
-    assert bring(_sleeper(home), check=True) == ["start or restart"]
-    assert not Path(settings["directory"], "conf.d/sleeper.conf").exists()
+def test_check_mode_tells_what_it_would_do(bring, home):
+    assert bring(_sleeper(home), check=True) == ["start"]
+    assert not (home / "pid").exists()
+    bring(_sleeper(home))
+    assert bring(_sleeper(home), check=True) == []
 
 
 def test_only_its_owner_may_open_the_socket(bring, home, settings):

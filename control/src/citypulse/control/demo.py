@@ -80,7 +80,7 @@ def _variables(what: Source, fed: Fed, truth: Path) -> dict[str, object]:
         "citypulse_run": DEMO,
         "producer_feeds": [feed(tuple(fed.countries))],
         # The ledger goes over the whole run.
-        "producer_config": {"journal": {"keep_hours": 24}},
+        "producer_journal_keep_hours": 24,
         "replay_config": {**what.replay, "play": {**what.replay["play"], "truth": str(truth)}},
         "spark_job_trigger_seconds": DEMO_TRIGGER_S,
     }

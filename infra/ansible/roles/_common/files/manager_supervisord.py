@@ -9,7 +9,6 @@ import http.client
 import os
 import pathlib
 import resource
-import shlex
 import socket
 import subprocess
 import time
@@ -21,20 +20,15 @@ RESTART_S = 3
 ALREADY_STARTED, NOT_RUNNING, BAD_NAME = 60, 70, 10
 
 
-def ensure(settings, service, check):
-    """Define `service`, start it when it stands still, restart it when its definition changed.
+def ensure(settings, name, check):
+    """Start the service `name` when it stands still, restart it when its definition changed.
 
-    Returns what was (or, with `check`, would be) done, as words; an empty list when all was as wanted.
+    Its definition is supervisord's program in conf.d. Returns what was (or, with `check`, would be) done, as
+    words; an empty list when all was as wanted.
     """
-    name = service["name"]
     if check:
-        program = pathlib.Path(settings["directory"], "conf.d", f"{name}.conf")
-        same = program.exists() and program.read_text() == _program(settings, service)
-        return [] if same and state(settings, name)["running"] else ["start or restart"]
+        return [] if state(settings, name)["running"] else ["start"]
     supervisor = _started(settings)
-    done = []
-    if _write(pathlib.Path(settings["directory"], "conf.d", f"{name}.conf"), _program(settings, service)):
-        done.append("define")
     ((added, changed, _),) = supervisor.reloadConfig()
     if name in changed:
         _stop(supervisor, name)
@@ -43,11 +37,11 @@ def ensure(settings, service, check):
         supervisor.addProcessGroup(name)
     try:
         supervisor.startProcess(name, False)
-        done.append("restart" if name in changed else "start")
     except xmlrpc.client.Fault as fault:
         if fault.faultCode != ALREADY_STARTED:
             raise
-    return done
+        return []
+    return ["restart" if name in changed else "start"]
 
 
 def state(settings, name):
@@ -92,46 +86,6 @@ def remove(settings, names, check):
         for log in pathlib.Path(settings["log_dir"]).glob(f"{name}.log*"):
             log.unlink()
     return removed
-
-
-def _program(settings, service):
-    """The service's section of supervisord's configuration."""
-    codes = sorted(
-        {*service.get("no_restart_exit_codes", []), *([0] if service["restart"] == "on-failure" else [])}
-    )
-    environment = {**service.get("environment", {}), "CITYPULSE_FINGERPRINT": service.get("fingerprint", "")}
-    command = " ".join(shlex.quote(str(word)) for word in service["command"])
-    keys = {
-        "command": _escape(command),
-        "directory": _escape(service["directory"]),
-        "environment": ",".join(f'{key}="{_escape(value)}"' for key, value in sorted(environment.items())),
-        "priority": service["priority"],
-        # What runs is decided by whoever starts it, not by what once was defined.
-        "autostart": "false",
-        "autorestart": {"never": "false"}.get(service["restart"], "unexpected" if codes else "true"),
-        "exitcodes": ",".join(str(code) for code in codes) or "0",
-        "startsecs": service["start_seconds"],
-        "startretries": service["start_retries"],
-        "stopsignal": service["stop_signal"],
-        "stopwaitsecs": service["stop_timeout"],
-        "killasgroup": "true",
-        "redirect_stderr": "true",
-        "stdout_logfile": _escape(service["log"]),
-        "stdout_logfile_maxbytes": service["log_bytes"],
-        "stdout_logfile_backups": service["log_files"],
-    }
-    if os.geteuid() == 0 and service.get("user"):
-        keys["user"] = service["user"]
-    return f"[program:{service['name']}]\n" + "".join(f"{key}={value}\n" for key, value in keys.items())
-
-
-def _escape(value):
-    text = str(value).replace("%", "%%")
-    if '"' in text or "\n" in text or " ;" in text or " #" in text:
-        raise SystemExit(
-            f"supervisord cannot hold {text!r}: a quotation mark, a line end, or ' ;' or ' #' is in it"
-        )
-    return text
 
 
 def _daemon(settings):
