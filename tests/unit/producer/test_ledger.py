@@ -9,7 +9,7 @@ import pytest
 from citypulse.producer import ledger
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.errors import BadInputError
-from citypulse.producer.journal import cursor
+from citypulse.producer.journal import cursor, segment
 from citypulse.producer.journal.writer import Writer
 
 
@@ -28,7 +28,7 @@ def config(tmp_path: Path) -> Config:
 @pytest.fixture
 def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     held: dict[str, list[int]] = {"tweets": [], "tweets.fr": []}
-    monkeypatch.setattr(ledger, "_read", lambda _config, topic: Counter(held[topic]))
+    monkeypatch.setattr(ledger, "_read", lambda _config, topic: ledger.Topic(Counter(held[topic]), 0))
     return held
 
 
@@ -53,7 +53,7 @@ def test_nothing_is_missing_where_everything_arrived(config: Config, topics: dic
     (account,) = report.accounts
     assert report.well
     assert (account.messages, account.ids, account.missing, account.extra) == (5, 2, 0, 1)
-    assert (account.unusable, account.foreign, report.duplicates, report.unsent) == (1, 1, 1, 0)
+    assert (account.no_posts, account.foreign, report.duplicates, report.unsent) == (1, 1, 1, 0)
     assert (report.kept_from, report.kept_to) == (1_700_000_000_000, 1_700_000_000_004)
 
 
@@ -114,3 +114,46 @@ def test_what_is_not_acknowledged_yet_is_counted(config: Config, topics: dict[st
 def test_without_a_journal_there_is_nothing_to_compare(config: Config) -> None:
     with pytest.raises(BadInputError, match=r"journal\.dir"):
         ledger.compare(config, [], 0)
+
+
+def test_a_post_that_is_no_event_is_not_well(config: Config, topics: dict[str, list[int]]) -> None:
+    journal(config, payload(1), b'{"data":{"id":"seven"}}')
+    topics["tweets"] = [1]
+    report = ledger.compare(config, [], 0)
+    assert (report.accounts[0].unusable, report.accounts[0].no_posts, report.well) == (1, 0, False)
+
+
+def test_a_corrupt_journal_is_not_well(config: Config, topics: dict[str, list[int]]) -> None:
+    journal(config, payload(1), payload(2), payload(3))
+    ((_, written),) = segment.paths(Path(config.journal.dir))
+    content = written.read_bytes()
+    middle = content.index(b'"id": "2"')
+    written.write_bytes(content[:middle] + b"X" + content[middle + 1 :])
+    topics["tweets"] = [1, 3]
+    report = ledger.compare(config, [], 0)
+    assert (report.corrupt, report.accounts[0].missing, report.well) == (1, 0, False)
+
+
+def test_what_retention_took_is_not_judged(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal(config, payload(1), payload(2), payload(3))
+    reach = 1_700_000_000_001
+    monkeypatch.setattr(ledger, "_read", lambda _config, _topic: ledger.Topic(Counter([3]), reach))
+    assert ledger.run(config, [], 0, as_json=False)
+    assert "2 ids are older than Kafka's retention" in capsys.readouterr().out
+
+
+def test_what_was_in_doubt_at_the_source_is_said_to_be_so(
+    config: Config, topics: dict[str, list[int]], tmp_path: Path
+) -> None:
+    journal(config, payload(1))
+    topics["tweets"] = [1]
+    sent = truth(tmp_path / "truth.jsonl", payload(1), payload(2), payload(3))
+    lines = [
+        {"at": 1, "stream": 1, "token": "0", "cause": cause, "message": json.loads(payload(number))}
+        for number, cause in ((2, "in doubt"), (4, "unsent"))
+    ]
+    (tmp_path / "truth.jsonl.undelivered").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    account = ledger.compare(config, [sent], 0).accounts[1]
+    assert (account.missing, account.in_doubt) == (2, 1)

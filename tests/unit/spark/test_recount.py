@@ -57,6 +57,12 @@ def test_the_start_of_a_window_belongs_to_it_and_its_end_to_the_next() -> None:
     assert starts == [WINDOW, WINDOW + 300_000]
 
 
+def test_what_comes_later_than_the_watermark_counts_and_is_said_to_be_late() -> None:
+    at = [START, START + 601_000, START + 1_000, START + 999]
+    result = counts([tweet(number, at=moment) for number, moment in enumerate(at)])
+    assert (len(result.counted), result.late) == (4, 1)
+
+
 def test_an_edit_counts_once_in_the_window_of_its_first_version() -> None:
     first = snowflake(START, 1)
     result = counts([tweet(1), tweet(2, at=START + 400_000, edit_of=first)])

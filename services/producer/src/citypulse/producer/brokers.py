@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 
@@ -98,7 +99,7 @@ def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
 def read_topic(
     client: KafkaConsumer,
     topic: str,
-    take: Callable[[bytes | None, bytes | None], None],
+    take: Callable[[ConsumerRecord], None],
     stopping: Callable[[], bool],
 ) -> bool:
     """Read a topic from its beginning to where it ends now.
@@ -106,7 +107,7 @@ def read_topic(
     Args:
         client: as `consumer` makes it.
         topic: its full name.
-        take: called with key and value of each record.
+        take: called with each record.
         stopping: once true, reading ends early.
 
     Returns:
@@ -132,7 +133,7 @@ def read_topic(
         for partition, records in batches.items():
             for record in records:
                 if record.offset < ends[partition]:
-                    take(record.key, record.value)
+                    take(record)
         # The position, not the last record: compaction leaves gaps, at the end too.
         open_partitions = {p for p in open_partitions if client.position(p) < ends[p]}
         if batches:
@@ -150,9 +151,9 @@ def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Callable[[]
     """
     cities: set[str] = set()
 
-    def take(key: bytes | None, value: bytes | None) -> None:
-        if key is not None and value is not None:
-            cities.add(key.decode())
+    def take(record: ConsumerRecord) -> None:
+        if record.key is not None and record.value is not None:
+            cities.add(record.key.decode())
 
     client = consumer(kafka, client_id)
     try:

@@ -1,16 +1,20 @@
 """The proof that nothing is lost: *journaled - topic* and *sent by X - topic* are empty.
 
 Ids are compared, topic by topic, as sets. Messages go through the same function that the sender uses, so that
-what was never meant for a topic (another's rules, no post at all) is not looked for there.
+what was never meant for a topic (another's rules, no post at all) is not looked for there. What is older than
+the topic's retention reaches back is not judged, and counted as such.
 """
 
+import contextlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import msgspec
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from citypulse.producer import brokers, message, rules
@@ -22,8 +26,8 @@ from citypulse.producer.message import Parse, UnusableError
 
 _SHOWN = 5
 
-Ids = dict[str, Counter[int]]
-"""How often each id is there, by topic."""
+Ids = dict[str, dict[int, int]]
+"""When each id was last received (ms since the epoch), by topic."""
 
 
 class Account(msgspec.Struct):
@@ -32,9 +36,17 @@ class Account(msgspec.Struct):
     name: str
     messages: int = 0
     ids: int = 0
+    expired: int = 0
+    """Ids that are older than the topic reaches back, and so are not judged."""
     foreign: int = 0
+    """Messages that no rule of ours matched."""
+    no_posts: int = 0
+    """Messages that hold no post, such as an error that X reports in its stream."""
     unusable: int = 0
+    """Posts that no event could be made of: they are not counted."""
     missing: int = 0
+    in_doubt: int = 0
+    """Of the missing: sent on a connection that broke before the bytes were acknowledged."""
     extra: int = 0
     examples: list[int] = []
     """Some of the ids that are missing."""
@@ -56,6 +68,20 @@ class Report(msgspec.Struct):
     """When the oldest record that the journal keeps was read: ms since the epoch."""
     kept_to: int | None
     well: bool
+    """Nothing is missing, corrupt or unusable."""
+
+
+class Topic(NamedTuple):
+    """What a topic holds."""
+
+    ids: Counter[int]
+    """How often each id is there."""
+    reaches_back_to: int
+    """What was received later than this (ms since the epoch) retention has not taken; 0: it took nothing."""
+
+
+class _Post(msgspec.Struct):
+    data: msgspec.Raw
 
 
 class _Ids(msgspec.Struct):
@@ -63,7 +89,9 @@ class _Ids(msgspec.Struct):
 
 
 class _Delivered(msgspec.Struct):
+    at: int = 0
     message: msgspec.Raw = msgspec.Raw()
+    cause: str = ""
 
 
 def run(config: Config, truths: Sequence[Path], wait: float, as_json: bool) -> bool:
@@ -94,7 +122,7 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
     times: list[int] = []
     # The journal first: what it holds now is what must be in the topics then.
     end = 0
-    kept: Ids = defaultdict(Counter)
+    kept: Ids = defaultdict(dict)
     journaled = Account("journaled")
     reader = Reader(directory, 1, lambda *gap: corrupt.append(gap[0]))
     while records := reader.read(None, 10_000, 16 << 20):
@@ -107,26 +135,30 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
             f"journal.dir = {directory} holds no journal: give the one that the producer writes"
         )
     accounts = [(journaled, kept)]
+    doubtful: Ids = defaultdict(dict)
     if truths:
-        delivered: Ids = defaultdict(Counter)
+        delivered: Ids = defaultdict(dict)
         account = Account("sent by replay")
         for truth in truths:
-            _count(((payload, 0) for payload in _delivered(truth)), parse, account, delivered)
+            _count(_delivered(truth), parse, account, delivered)
+            doubts = truth.with_name(truth.name + ".undelivered")
+            if doubts.exists():
+                _count(_delivered(doubts, "in doubt"), parse, Account("in doubt"), doubtful)
         accounts.append((account, delivered))
     unsent = _wait_for_cursor(directory, end, wait)
     wanted = {config.topic(feed.topic) for feed in config.feeds} | {t for _, ids in accounts for t in ids}
     topics = {topic: _read(config, topic) for topic in sorted(wanted)}
     for account, ids in accounts:
-        _subtract(account, ids, topics)
+        _subtract(account, ids, topics, doubtful)
     return Report(
         accounts=[account for account, _ in accounts],
-        topics={topic: found.total() for topic, found in topics.items()},
-        duplicates=sum(found.total() - len(found) for found in topics.values()),
+        topics={topic: found.ids.total() for topic, found in topics.items()},
+        duplicates=sum(found.ids.total() - len(found.ids) for found in topics.values()),
         unsent=unsent,
         corrupt=len(corrupt),
         kept_from=min(times, default=None),
         kept_to=max(times, default=None),
-        well=not any(account.missing for account, _ in accounts),
+        well=not corrupt and not any(account.missing or account.unusable for account, _ in accounts),
     )
 
 
@@ -136,14 +168,25 @@ def _count(messages: Iterable[tuple[bytes, int]], parse: Parse, account: Account
         try:
             deliveries = parse(payload, at).deliveries
         except UnusableError:
-            account.unusable += 1
+            if _is_post(payload):
+                account.unusable += 1
+            else:
+                account.no_posts += 1
             continue
         account.foreign += not deliveries
         for topic, event in deliveries:
-            ids[topic][event.id] += 1
+            ids[topic][event.id] = max(at, ids[topic].get(event.id, 0))
 
 
-def _delivered(truth: Path) -> Iterator[bytes]:
+def _is_post(payload: bytes) -> bool:
+    try:
+        msgspec.json.decode(payload, type=_Post)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _delivered(truth: Path, cause: str = "") -> Iterator[tuple[bytes, int]]:
     decoder = msgspec.json.Decoder(_Delivered)
     with truth.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -151,11 +194,11 @@ def _delivered(truth: Path) -> Iterator[bytes]:
                 # Being written.
                 return
             try:
-                found = decoder.decode(line).message
+                found = decoder.decode(line)
             except msgspec.DecodeError as error:
                 raise BadInputError(f"--truth {truth}: line {number} is not replay's: {error}") from error
-            if payload := bytes(found):
-                yield payload
+            if (payload := bytes(found.message)) and found.cause == cause:
+                yield payload, found.at
 
 
 def _wait_for_cursor(directory: Path, end: int, seconds: float) -> int:
@@ -165,36 +208,48 @@ def _wait_for_cursor(directory: Path, end: int, seconds: float) -> int:
     return max(left, 0)
 
 
-def _read(config: Config, topic: str) -> Counter[int]:
-    found: Counter[int] = Counter()
+def _read(config: Config, topic: str) -> Topic:
+    ids: Counter[int] = Counter()
     decoder = msgspec.json.Decoder(_Ids)
-    ids: list[int] = []
+    oldest: dict[int, ConsumerRecord] = {}
 
-    def take(_key: bytes | None, value: bytes | None) -> None:
-        if value is not None:
-            ids.append(decoder.decode(value).id)
+    def take(record: ConsumerRecord) -> None:
+        oldest.setdefault(record.partition, record)
+        if record.value is not None:
+            ids[decoder.decode(record.value).id] += 1
 
+    began = int(time.time() * 1000)
     try:
-        client = brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-ledger")
-        there = brokers.read_topic(client, topic, take, lambda: False)
-        client.close()
+        with contextlib.closing(
+            brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-ledger")
+        ) as client:
+            there = brokers.read_topic(client, topic, take, lambda: False)
+            starts = client.beginning_offsets(client.assignment()) if there else {}
     except KafkaError as error:
         raise StopError(f"topic {topic} cannot be read: {type(error).__name__}: {error}") from error
     except msgspec.DecodeError as error:
         raise StopError(f"topic {topic} holds a record that is no event: {error}") from error
     if not there:
         raise StopError(f"topic {topic} does not exist on {', '.join(config.kafka.bootstrap_servers)}")
-    found.update(ids)
-    return found
+    # A partition's records stand in the order of their times, so what came after its oldest is all there.
+    reach = [
+        oldest[partition.partition].timestamp if partition.partition in oldest else began
+        for partition, start in starts.items()
+        if start > 0
+    ]
+    return Topic(ids, max(reach, default=0))
 
 
-def _subtract(account: Account, ids: Ids, topics: dict[str, Counter[int]]) -> None:
+def _subtract(account: Account, ids: Ids, topics: dict[str, Topic], doubtful: Ids) -> None:
     for topic, found in topics.items():
-        wanted = ids.get(topic, Counter()).keys()
-        missing = wanted - found.keys()
+        wanted = ids.get(topic, {})
+        judged = {id_ for id_, at in wanted.items() if at > found.reaches_back_to}
+        missing = judged - found.ids.keys()
         account.ids += len(wanted)
+        account.expired += len(wanted) - len(judged)
         account.missing += len(missing)
-        account.extra += len(found.keys() - wanted)
+        account.in_doubt += len(missing & doubtful.get(topic, {}).keys())
+        account.extra += len(found.ids.keys() - wanted.keys())
         account.examples = [*account.examples, *sorted(missing)][:_SHOWN]
 
 
@@ -222,7 +277,32 @@ def _table(report: Report) -> str:
         )
         lines.append(f"the journal keeps what was received from {span}")
     for account in report.accounts:
-        if account.missing:
-            lines.append(f"{account.name}: missing {', '.join(map(str, account.examples))} …")
-    lines.append("well: nothing is missing" if report.well else "NOT WELL: ids are missing")
+        lines += _remarks(account)
+    lines.append(_verdict(report))
     return "\n".join(lines)
+
+
+def _remarks(account: Account) -> Iterator[str]:
+    if account.expired:
+        yield f"{account.name}: {account.expired} ids are older than Kafka's retention and were not judged"
+    if account.no_posts:
+        yield f"{account.name}: {account.no_posts} messages are no posts"
+    if account.missing:
+        yield f"{account.name}: missing {', '.join(map(str, account.examples))} …"
+    if account.in_doubt:
+        yield f"{account.name}: {account.in_doubt} of the missing were on a connection that broke"
+
+
+def _verdict(report: Report) -> str:
+    if report.well:
+        return "well: nothing is missing"
+    found = [
+        what
+        for what, is_so in (
+            ("ids are missing", any(account.missing for account in report.accounts)),
+            ("posts are unusable and not counted", any(account.unusable for account in report.accounts)),
+            ("the journal is corrupt", report.corrupt),
+        )
+        if is_so
+    ]
+    return f"NOT WELL: {', '.join(found)}"

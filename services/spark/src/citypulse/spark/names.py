@@ -51,12 +51,9 @@ class Names:
                 return False
             self._consumer.assign(self._assigned)
             self._consumer.seek_to_beginning(*self._assigned)
-        ends = self._consumer.end_offsets(self._assigned)
         learned = False
-        while any(self._consumer.position(partition) < end for partition, end in ends.items()):
-            for records in self._consumer.poll(timeout_ms=500).values():
-                for record in records:
-                    learned = self._learn(record.key, record.value) or learned
+        for record in topics.read_to_end(self._consumer, self._assigned):
+            learned = self._learn(record.key, record.value) or learned
         return learned
 
     def _learn(self, key: bytes | None, value: bytes | None) -> bool:

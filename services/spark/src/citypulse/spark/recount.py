@@ -57,6 +57,8 @@ class Recount(msgspec.Struct):
     cities: dict[CityKey, City] = msgspec.field(default_factory=dict)
     counted: set[tuple[int, str]] = msgspec.field(default_factory=set)
     """Post and feed of whatever was counted."""
+    late: int = 0
+    """Counted posts that came when event time was further than the watermark: a stream leaves them out."""
     messages: int = 0
     first_at: int | None = None
     last_at: int | None = None
@@ -76,13 +78,15 @@ def recount(
     messages: Iterable[Message],
     countries: frozenset[str] | None = None,
     place_country: str = places.UNKNOWN_COUNTRY,
+    watermark_ms: int = 10 * 60 * 1000,
 ) -> Recount:
     """Count messages in the order of their arrival.
 
     Args:
         messages: as stored; feeds are read from the tags of their matching rules, `all` where no tag is
             citypulse's. countries: count only these; None for every country. place_country: the country of
-            places that name none: what the matching rule said.
+            places that name none: what the matching rule said. watermark_ms: how far event times may lie
+            apart for the job.
     """
     result = Recount()
     for message in messages:
@@ -95,6 +99,7 @@ def recount(
         for feed in _feeds(message):
             if (tweet.post, feed) not in result.counted:
                 result.counted.add((tweet.post, feed))
+                result.late += result.last_at is not None and tweet.at < result.last_at - watermark_ms
                 _count(result, tweet, feed)
     # A city that only retweets or uncounted tweets named has a place, but no row.
     result.cities = {key: city for key, city in result.cities.items() if city.first_seen is not None}

@@ -1,16 +1,19 @@
 """Kafka beside Spark: waiting for brokers and topics, and how far the topics reach."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from citypulse.spark.config import Kafka
 from citypulse.spark.errors import StopError
 
 _log = structlog.get_logger()
+
+SILENCE_S = 60.0
 
 Offsets = dict[str, dict[str, int]]
 """By topic and partition."""
@@ -66,6 +69,26 @@ def reach(found: KafkaConsumer, topics: Iterable[str]) -> tuple[Offsets, Offsets
         for number in sorted(found.partitions_for_topic(topic) or ())
     ]
     return _by_topic(found.beginning_offsets(partitions)), _by_topic(found.end_offsets(partitions))
+
+
+def read_to_end(found: KafkaConsumer, partitions: Iterable[TopicPartition]) -> Iterator[ConsumerRecord]:
+    """The records of assigned partitions, from where the consumer stands to where they end now.
+
+    Raises:
+        KafkaError: the brokers gave no record for `SILENCE_S` seconds.
+    """
+    ends = found.end_offsets(list(partitions))
+    heard = time.monotonic()
+    # The position, not the last record: compaction leaves gaps, at the end too.
+    while any(found.position(partition) < end for partition, end in ends.items()):
+        batches = found.poll(timeout_ms=500, max_records=5000)
+        for records in batches.values():
+            yield from records
+        if batches:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > SILENCE_S:
+            names = ", ".join(sorted({partition.topic for partition in ends}))
+            raise KafkaError(f"the brokers gave no record of {names} for {SILENCE_S:g} s")
 
 
 def _by_topic(offsets: dict[TopicPartition, int]) -> Offsets:

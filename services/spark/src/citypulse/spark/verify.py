@@ -33,7 +33,8 @@ def against_tweets(
     """
     console = Console(highlight=False, soft_wrap=True)
     file = ", ".join(map(str, files))
-    wanted = recount(_messages(files, console), countries, place_country)
+    watermark_ms = int(config.watermark_minutes * 60_000)
+    wanted = recount(_messages(files, console), countries, place_country, watermark_ms)
     console.print(f"{len({post for post, _ in wanted.counted})} posts counted")
     found = _read(config)
     if not any(found.values()):
@@ -45,6 +46,11 @@ def against_tweets(
     _print(console, result)
     if wanted.first_at is not None and wanted.last_at is not None:
         console.print(f"tweets from {_time(wanted.first_at)} to {_time(wanted.last_at)}")
+    if result.differing and wanted.late:
+        console.print(
+            f"{wanted.late} posts are older by more than {config.watermark_minutes:g} minutes than what came"
+            " before them: the job, which must forget, leaves such posts out"
+        )
     if result.differing:
         raise StopError(f"{result.differing} of {result.cells} cells differ from the recount of {file}")
 
@@ -170,18 +176,15 @@ def _topic(config: Config) -> set[tuple[int, str]]:
     consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
     try:
         present = sorted(set(config.prefixed_topics) & set(consumer.topics()))
-        _, ends = topics.reach(consumer, present)
-        wanted = {
-            TopicPartition(topic, int(number)): end
-            for topic, partitions in ends.items()
-            for number, end in partitions.items()
-        }
-        consumer.assign(list(wanted))
-        consumer.seek_to_beginning(*wanted)
-        while any(consumer.position(partition) < end for partition, end in wanted.items()):
-            for records in consumer.poll(timeout_ms=1000, max_records=5000).values():
-                for record in records:
-                    result |= _counted(record.value)
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in present
+            for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        for record in topics.read_to_end(consumer, partitions):
+            result |= _counted(record.value)
     finally:
         consumer.close()
     return result
