@@ -11,6 +11,9 @@ endif
 export CITYPULSE_HOME
 BIN := $(CITYPULSE_HOME)/venv/bin
 CONTROL := @control/bootstrap.sh && $(BIN)/citypulse-control
+# What only looks at, or ends, what there is: on an empty machine there is nothing, and nothing is set up for it.
+IF_THERE = @test -e $(BIN)/citypulse-control || { echo "Nothing is set up in $(CITYPULSE_HOME) yet: make demo does it."; \
+  exit 0; }; control/bootstrap.sh && $(BIN)/citypulse-control
 
 .PHONY: help
 help: ## this list
@@ -30,19 +33,20 @@ up: ## start the servers; with X_BEARER_TOKEN_FILE=file COUNTRIES="CA GB" the li
 	$(CONTROL) up
 
 status: ## every service: state, memory, address, health
-	$(CONTROL) status
+	$(IF_THERE) status
 
 logs: ## follow a service's log: make logs SERVICE=kafka1 (without SERVICE: the list)
-	$(CONTROL) logs
+	$(IF_THERE) logs
 
 verify: ## ledgers and recount: nothing lost, no number wrong  [RUN=demo]
-	$(CONTROL) verify
+	$(IF_THERE) verify
 
 down: ## stop everything in order; topics, tables, checkpoint and journal stay
-	$(CONTROL) down
+	$(IF_THERE) down
 
 clean: ## delete this checkout's state (says what), after asking; YES=1 does not ask
-	$(CONTROL) clean
+	@test -e $(CITYPULSE_HOME) || { echo "Nothing to delete: $(CITYPULSE_HOME) does not exist."; exit 0; }; \
+	  control/bootstrap.sh && $(BIN)/citypulse-control clean
 
 ##@ Build and prove
 .PHONY: archives locks test lint fresh

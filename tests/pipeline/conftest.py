@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.system import CHECKOUT, System
-
-SEED_CAPTURE = CHECKOUT.parent / "shared" / "data" / "seed-capture"
+from tests.outside import outside
+from tests.pipeline.system import System
 
 # A retention pass every few seconds, so that a test can wait for one.
 FAST_RETENTION = "kafka_properties:\n  log.retention.check.interval.ms: 5000\n"
@@ -44,11 +43,7 @@ def system() -> Iterator[System]:
 @pytest.fixture(scope="session")
 def seed_capture() -> Path:
     """A real capture of X's filtered stream, which is not part of the project."""
-    if not SEED_CAPTURE.is_dir():
-        pytest.skip(
-            f"needs a real capture of X's stream, which the project may not contain, in {SEED_CAPTURE}"
-        )
-    return SEED_CAPTURE
+    return outside("seed-capture")
 
 
 def _free_offset() -> int:

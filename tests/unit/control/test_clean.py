@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def test_it_says_what_it_deletes_and_deletes_it(tmp_path: Path, capsys: pytest.C
     assert "journals" in capsys.readouterr().out
 
 
-def test_nothing_there_is_nothing_to_delete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    clean(_installation(tmp_path / "home"), sure=True)
-    assert "Nothing to delete" in capsys.readouterr().out
+def test_without_an_answer_nothing_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "var").mkdir()
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(Fault, match="YES=1") as caught:
+        clean(_installation(tmp_path), sure=False)
+    assert caught.value.code == Exit.BAD_INPUT
+    assert (tmp_path / "var").exists()

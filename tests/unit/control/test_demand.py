@@ -29,8 +29,12 @@ def test_nothing_asked_means_a_fresh_generated_demo() -> None:
         ("DURATION", "0"),
         ("DURATION", "3d"),
         ("DURATION", "soon"),
+        ("DURATION", "0.0001s"),
+        ("DURATION", "25h"),
         ("COUNTRIES", "Canada"),
         ("COUNTRIES", "CA G1"),
+        ("COUNTRIES", "CA XX"),
+        ("COUNTRIES", "UK"),
         ("SHIFT", "later"),
         ("SHIFT", "now"),
         ("KEEP", "yes"),
@@ -67,3 +71,15 @@ def test_countries_are_upper_case_and_stand_once_in_the_order_given(codes: list[
 
 def test_all_countries_is_a_word_of_its_own() -> None:
     assert countries("all") == countries("ALL") == ALL_COUNTRIES
+
+
+def test_the_country_that_is_meant_is_named() -> None:
+    with pytest.raises(Fault, match="GB is meant"):
+        countries("UK")
+
+
+def test_a_file_of_tweets_has_its_own_length(tmp_path: Path) -> None:
+    tweets = tmp_path / "tweets.jsonl"
+    tweets.write_text("{}")
+    with pytest.raises(Fault, match="DURATION=3m cannot be used"):
+        from_environment({"TWEETS": str(tweets), "DURATION": "3m"})

@@ -45,9 +45,35 @@ def test_both_well_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert asked == ["citypulse-producer ledger", "citypulse-spark verify"]
 
 
+def test_what_an_interrupted_demo_left_empty_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inst = _fed(tmp_path)
+    empty, header_only = tmp_path / "empty.jsonl", tmp_path / "header.jsonl"
+    empty.touch()
+    header_only.write_text('{"truth":1}\n')
+    given = Fed(["CA"], [str(empty), str(tmp_path / "truth.jsonl"), str(header_only)])
+    save_fed(inst, "demo", given)
+    asked: list[str] = []
+    monkeypatch.setattr(prove, "command", lambda i, s, name, *a: asked.extend(a) or 0)
+    prove.prove(inst, "demo")
+    assert [word for word in asked if word.endswith(".jsonl")] == [str(tmp_path / "truth.jsonl")] * 2
+    save_fed(inst, "demo", Fed(["CA"], [str(empty)]))
+    with pytest.raises(Fault, match="Nothing was fed") as caught:
+        prove.prove(inst, "demo")
+    assert caught.value.code == Exit.BAD_INPUT
+
+
+def test_truth_that_is_gone_is_named(tmp_path: Path) -> None:
+    inst = _fed(tmp_path)
+    (tmp_path / "truth.jsonl").unlink()
+    with pytest.raises(Fault, match=r"truth\.jsonl"):
+        prove.prove(inst, "demo")
+
+
 def _fed(tmp_path: Path) -> Installation:
     inst = Installation(checkout=tmp_path, home=tmp_path, cache=tmp_path, port_offset=0, workers=1)
     truth = tmp_path / "truth.jsonl"
-    truth.touch()
+    truth.write_text('{"truth":1}\n{"at":1}\n')
     save_fed(inst, "demo", Fed(countries=["CA"], truths=[str(truth)]))
     return inst

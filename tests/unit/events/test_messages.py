@@ -1,7 +1,6 @@
 """Stored tweets, in every form, become messages of the stream; what is no tweet is counted and named."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from citypulse.events.messages import BadFileError, Report, load, read
+from tests.outside import outside
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-DATA = Path(os.environ.get("CITYPULSE_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-real_data = pytest.mark.skipif(
-    not DATA.is_dir(),
-    reason=f"no real X pages at {DATA}: put them there or name their directory in CITYPULSE_TEST_DATA",
-)
 
 TWEET = {"id": "1574236253620420608", "text": "hello", "author_id": "7", "geo": {"place_id": "p1"}}
 PLACES = [{"id": "p1", "full_name": "Toronto, Ontario"}, {"id": "p2", "full_name": "London, England"}]
@@ -176,27 +171,26 @@ def test_no_bytes_at_all_stop_the_reading(tmp_path_factory: pytest.TempPathFacto
     assert list(read(file))[-1].data == TWEET
 
 
-@real_data
 def test_the_doubly_encoded_seed_capture_is_read() -> None:
-    messages, report = load(DATA / "seed-capture" / "tweets.json")
+    messages, report = load(outside("seed-capture") / "tweets.json")
     assert (len(messages), report.bad_lines) == (74, 0)
     assert all(m.matching_rules == [{"id": "1574236216295301120", "tag": ""}] for m in messages)
     assert all(m.includes["places"][0]["id"] == m.data["geo"]["place_id"] for m in messages)
 
 
-@real_data
-@pytest.mark.parametrize("path", sorted((DATA / "x-v2-pages").glob("*.jsonl")), ids=lambda path: path.name)
-def test_real_pages_are_read_and_their_includes_belong_to_their_tweet(path: Path) -> None:
-    messages, report = load(path)
-    assert report.bad_lines == (1 if path.name == "streaming_output_with_error.jsonl" else 0)
-    for message in messages:
-        referenced = {item["id"] for item in message.data.get("referenced_tweets", ())}
-        history = set(message.data.get("edit_history_tweet_ids", ()))
-        assert {tweet["id"] for tweet in message.includes.get("tweets", ())} <= referenced | history
-        assert len(message.includes.get("places", ())) <= 1
+def test_real_pages_are_read_and_their_includes_belong_to_their_tweet() -> None:
+    paths = sorted(outside("x-v2-pages").glob("*.jsonl"))
+    assert paths
+    for path in paths:
+        messages, report = load(path)
+        assert report.bad_lines == (1 if path.name == "streaming_output_with_error.jsonl" else 0), path.name
+        for message in messages:
+            referenced = {item["id"] for item in message.data.get("referenced_tweets", ())}
+            history = set(message.data.get("edit_history_tweet_ids", ()))
+            assert {tweet["id"] for tweet in message.includes.get("tweets", ())} <= referenced | history
+            assert len(message.includes.get("places", ())) <= 1
 
 
-@real_data
 def test_the_truncated_line_of_a_real_capture_is_named() -> None:
-    _, report = load(DATA / "x-v2-pages" / "streaming_output_with_error.jsonl")
+    _, report = load(outside("x-v2-pages") / "streaming_output_with_error.jsonl")
     assert report.first_bad_line == 8

@@ -1,7 +1,6 @@
 """A message of X becomes the event that the design describes."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from citypulse.events.messages import Report, read
 from citypulse.producer import message, rules
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.message import Parse, Parsed, UnusableError
+from tests.outside import outside
 
 MONTREAL = {
     "id": "36775d842cbec509",
@@ -249,13 +249,9 @@ def test_no_message_does_more_than_be_unusable(payload: bytes) -> None:
     assert parsed.deliveries == ()
 
 
-DATA = Path(os.environ.get("CITYPULSE_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
-
-
 def captured(name: str) -> list[Path]:
-    found = sorted((DATA / name).glob("*.json*"))
-    if not found:
-        pytest.skip(f"no captured messages in {DATA / name}; set CITYPULSE_TEST_DATA to where they are")
+    found = sorted(outside(name).glob("*.json*"))
+    assert found
     return found
 
 

@@ -44,6 +44,15 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(tmp_path: Path, arguments: 
     assert "Traceback" not in result.stderr
 
 
+def test_truth_that_holds_deliveries_is_not_overwritten(tmp_path: Path) -> None:
+    truth = tmp_path / "truth"
+    truth.write_text('{"truth":1}\n{"at":1}\n')
+    result = ran("serve", "--generate", "--truth", truth, "--token-file", tmp_path / "token", "--port", "0")
+    assert result.exit_code == 2
+    assert "holds what was sent before" in result.stderr
+    assert truth.read_text().count("\n") == 2
+
+
 def test_a_file_that_is_no_json_names_its_first_bad_line(tmp_path: Path) -> None:
     file = tmp_path / "tweets.json"
     file.write_text("not json\nneither\n")

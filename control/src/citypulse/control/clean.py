@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -35,9 +36,6 @@ MARKS = (".venv-", ".dev-", ".venv.link", ".dev.link", ".bootstrap.lock", ".comm
 
 def clean(inst: Installation, sure: bool) -> None:
     """Delete `inst.home`; asks unless `sure`. The cache shared by all clones stays."""
-    if not inst.home.exists():
-        console.print(f"Nothing to delete: {inst.home} does not exist.")
-        return
     if manager_pid(inst) is not None:
         raise Fault("Services still run here: stop them with `make down` first.")
     strangers = [p.name for p in inst.home.iterdir() if not _is_ours(p.name)]
@@ -55,6 +53,8 @@ def clean(inst: Installation, sure: bool) -> None:
         table.add_row(path.name, f"{_size(path) / 1e6:,.0f}", WHAT_IT_IS.get(path.name, "marks of set-up"))
     console.print(table)
     console.print(f"The downloads in {inst.cache} stay; delete that directory yourself to free it.")
+    if not sure and not sys.stdin.isatty():
+        raise Fault("Nobody is there to be asked: YES=1 make clean deletes it.", Exit.BAD_INPUT)
     if not sure and not click.confirm("Delete it?", default=False):
         console.print("Nothing was deleted.")
         return

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+import traceback
+from typing import NoReturn
 
 import click
 
@@ -100,14 +103,20 @@ def down() -> None:
 @cli.command(name="clean")
 def clean_() -> None:
     """Delete this installation's state after asking (YES=1 does not ask)."""
-    clean.clean(installation.from_environment(), sure=os.environ.get("YES", "").strip() == "1")
+    inst = installation.from_environment()
+    if not inst.home.exists():
+        console.print(f"Nothing to delete: {inst.home} does not exist.")
+        return
+    with exclusive(inst):
+        clean.clean(inst, sure=os.environ.get("YES", "").strip() == "1")
 
 
 @cli.command(name="archives")
 def archives_() -> None:
     """Fetch and check everything that gets installed, into the cache shared by all clones."""
     inst = installation.from_environment()
-    made = build(inst.checkout, inst.home, inst.cache)
+    with exclusive(inst):
+        made = build(inst.checkout, inst.home, inst.cache)
     console.print(f"{len(made)} archives are ready in {inst.cache}.")
 
 
@@ -126,3 +135,17 @@ def main() -> None:
             click.echo(fault.detail, err=True)
         click.echo(f"citypulse: {fault.sentence}", err=True)
         sys.exit(fault.code)
+    except Exception as error:  # noqa: BLE001 - the last resort
+        _unforeseen(error)
+
+
+def _unforeseen(error: Exception) -> NoReturn:
+    """One sentence for whatever nobody thought of; the rest is for who will think of it, in a file."""
+    with tempfile.NamedTemporaryFile("w", prefix="citypulse-", suffix=".log", delete=False) as report:
+        traceback.print_exception(error, file=report)
+    what = " ".join(str(error).split())[:200]
+    click.echo(
+        f"citypulse: this was not foreseen: {type(error).__name__}: {what}. {report.name} has the details.",
+        err=True,
+    )
+    sys.exit(Exit.FAULT)

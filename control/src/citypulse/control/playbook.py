@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,8 +72,10 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
             outcome = _follow(read_end)
         finally:
             code = process.wait()
-    if code == _INTERRUPTED or code < 0:
+    if code in (_INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
+    if code < 0:
+        raise Fault(f"The playbook {name}.yml was killed by signal {-code}; the same command starts again.")
     if code:
         raise _fault(inst, name, log, outcome, str(variables.get("citypulse_run", "")) or "live")
     return outcome.changed

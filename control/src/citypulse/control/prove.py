@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
-from citypulse.control.runs import command, load_fed
+from citypulse.control.runs import command, fed_truths, load_fed
 from citypulse.control.steps import console
 
 
@@ -17,13 +15,13 @@ def prove(inst: Installation, run: str) -> None:
     """
     label = "" if run == "live" else run
     fed = load_fed(inst, label)
-    truths = [argument for path in fed.truths for argument in ("--truth", path)]
-    tweets = [argument for path in fed.truths for argument in ("--tweets", path)]
+    paths = [str(path) for path in fed_truths(inst, label)]
+    if fed.truths and not paths:
+        raise Fault(f"Nothing was fed to the run `{run}` yet: `make demo` does.", Exit.BAD_INPUT)
+    truths = [argument for path in paths for argument in ("--truth", path)]
+    tweets = [argument for path in paths for argument in ("--tweets", path)]
     if len(fed.countries) == 1 and fed.countries != ["all"]:
         tweets += ["--place-country", fed.countries[0]]
-    for path in fed.truths:
-        if not Path(path).exists():
-            raise Fault(f"{path}, what was fed to the run `{run}`, is gone: `make demo` starts a fresh run.")
 
     console.print(
         "[bold]Ledgers[/bold]: what was journaled" + (" and sent" if truths else "") + ", held against Kafka"

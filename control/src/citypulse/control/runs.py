@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from citypulse.control.faults import Fault
+from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 
 DEMO = "demo"
@@ -38,6 +38,21 @@ def save_fed(inst: Installation, run: str, fed: Fed) -> None:
     draft.replace(path)
 
 
+def fed_truths(inst: Installation, run: str) -> list[Path]:
+    """The truth files of the run that hold something; a command interrupted early leaves an empty one.
+
+    Raises `Fault` where one is gone.
+    """
+    paths = [Path(path) for path in load_fed(inst, run).truths]
+    for path in paths:
+        if not path.exists():
+            raise Fault(
+                f"{path}, what was fed to the run `{run}`, is gone: `make demo` starts a fresh run.",
+                Exit.BAD_INPUT,
+            )
+    return [path for path in paths if lines_of(path)]
+
+
 def lines_of(truth: Path) -> int:
     """How many deliveries a truth file has recorded; its first line is a header."""
     if not truth.exists():
@@ -57,5 +72,5 @@ def command(inst: Installation, service: str, name: str, *arguments: str) -> int
     config = inst.home / "etc" / service / "config.toml"
     for path, remedy in ((binary, "make up"), (config, "make demo")):
         if not path.exists():
-            raise Fault(f"{path} is not there yet: run `{remedy}` first.")
+            raise Fault(f"{path} is not there yet: run `{remedy}` first.", Exit.BAD_INPUT)
     return subprocess.run([str(binary), *arguments, "--config", str(config)], check=False).returncode

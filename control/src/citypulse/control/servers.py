@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import psutil
+import yaml
 
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
@@ -18,8 +19,8 @@ from citypulse.control.steps import console
 SERVERS = ("zookeeper", "kafka", "cassandra", "spark-master", "spark-worker")
 """How the servers' services begin; all others belong to a run."""
 
-MEMORY_BYTES = 6e9
-DISK_BYTES = 5e9
+NATIVE = Path("infra") / "ansible" / "inventories" / "native" / "group_vars" / "native.yml"
+"""Where it is said what the roles need of this machine."""
 
 
 def bring_up(inst: Installation, *, if_changed: bool = False) -> None:
@@ -64,18 +65,19 @@ def check_machine(inst: Installation) -> None:
 
     An installation that runs already has taken its memory.
     """
-    free = psutil.virtual_memory().available
-    if free < MEMORY_BYTES and manager_pid(inst) is None:
+    needs = yaml.safe_load((inst.checkout / NATIVE).read_text())
+    free = psutil.virtual_memory().available >> 20
+    if free < needs["citypulse_memory_mb"] and manager_pid(inst) is None:
         raise Fault(
-            f"{free / 1e9:.1f} GB of memory are free and citypulse needs {MEMORY_BYTES / 1e9:.0f} GB:"
+            f"{free} MB of memory are free and citypulse needs {needs['citypulse_memory_mb']} MB:"
             " stop something, or use a larger machine.",
             Exit.SHORT,
         )
     inst.home.mkdir(parents=True, exist_ok=True)
-    left = shutil.disk_usage(inst.home).free
-    if left < DISK_BYTES:
+    left = shutil.disk_usage(inst.home).free >> 20
+    if left < needs["citypulse_disk_mb"]:
         raise Fault(
-            f"{left / 1e9:.1f} GB of disk are free below {inst.home} and citypulse needs"
-            f" {DISK_BYTES / 1e9:.0f} GB: free some, or set CITYPULSE_HOME to a larger disk.",
+            f"{left} MB of disk are free below {inst.home} and citypulse needs"
+            f" {needs['citypulse_disk_mb']} MB: free some, or set CITYPULSE_HOME to a larger disk.",
             Exit.SHORT,
         )

@@ -11,7 +11,7 @@ from typing import Any, cast
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from citypulse.control.faults import Fault
+from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 
 STOP_DEADLINE_S = 120.0
@@ -81,7 +81,7 @@ def find(inst: Installation, name: str) -> Service:
         if service.name == name:
             return service
     names = ", ".join(service.name for service in known) or "none: nothing runs, `make up` starts it"
-    raise Fault(f"SERVICE={name} is not a service here; there are: {names}.")
+    raise Fault(f"SERVICE={name} is not a service here; there are: {names}.", Exit.BAD_INPUT)
 
 
 def start(inst: Installation, name: str) -> None:

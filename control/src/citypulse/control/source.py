@@ -58,6 +58,11 @@ def _stored(demand: Demand) -> Source:
             f" and are left out; the first is {report.first_bad}",
             markup=False,
         )
+    if report.without_tweet:
+        console.print(
+            f"      {report.without_tweet} lines of {demand.tweets} hold no tweet and are left out",
+            markup=False,
+        )
     found = _countries_in(messages)
     countries = demand.countries or found or ALL_COUNTRIES
     pace = f"{demand.rate:,.0f} a second" if demand.rate else "at their own pace, at most 50 times as fast"

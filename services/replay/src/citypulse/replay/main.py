@@ -63,6 +63,8 @@ def serve_command(config: str | None, **values: str | None) -> None:
         )
     except (BadConfigError, BadFileError) as error:
         _refuse(str(error))
+    except FileExistsError as error:
+        _refuse(f"play.truth {settings.play.truth}: {error.strerror}; name another file, or delete this one")
     except OSError as error:
         _refuse(f"play.truth {settings.play.truth} cannot be written: {error.strerror}")
     try:

@@ -18,6 +18,7 @@ handed to its client is named in a second file beside it, `<truth>.undelivered`,
 """
 
 import contextlib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -33,7 +34,10 @@ def header(source: str, seed: int | None) -> bytes:
 
 
 class Truth:
-    """Writes the truth and its undelivered file; without a path it only counts."""
+    """Writes the truth and its undelivered file; without a path it only counts.
+
+    Raises FileExistsError for a file that holds deliveries already: they are evidence.
+    """
 
     def __init__(self, path: Path | None, first_line: bytes) -> None:
         self.sent = 0
@@ -41,6 +45,8 @@ class Truth:
         self._deliveries: IO[bytes] | None = None
         self._undelivered: IO[bytes] | None = None
         if path is not None:
+            if _holds_deliveries(path):
+                raise FileExistsError(errno.EEXIST, "it holds what was sent before", str(path))
             self._deliveries = path.open("wb")
             self._deliveries.write(first_line)
             self._deliveries.flush()
@@ -86,3 +92,12 @@ class Truth:
             with contextlib.suppress(OSError):
                 if file is not None:
                     file.close()
+
+
+def _holds_deliveries(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.readline()
+            return bool(file.readline())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,64 @@
+"""How the commands end: one sentence and an exit code, whatever happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from citypulse.control import cli, live, status
+from citypulse.control.faults import Exit, Fault
+
+
+def _end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["citypulse-control", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITYPULSE_HOME", str(tmp_path / "home"))
+
+
+def test_what_nobody_foresaw_is_one_sentence_and_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(_inst: object) -> bool:
+        raise RuntimeError("the moon\nis full")
+
+    monkeypatch.setattr(status, "show", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert _end(monkeypatch, "status") == Exit.FAULT
+    said = capsys.readouterr().err
+    assert "RuntimeError: the moon is full" in said
+    assert "Traceback" not in said
+    (report,) = tmp_path.glob("citypulse-*.log")
+    assert str(report) in said
+    assert "Traceback" in report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "value"),
+    [("logs", "SERVICE", "nothing"), ("verify", "RUN", "nothing"), ("up", "PORT_OFFSET", "x")],
+)
+def test_what_does_not_exist_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch, command: str, key: str, value: str
+) -> None:
+    monkeypatch.setenv(key, value)
+    assert _end(monkeypatch, command) == Exit.BAD_INPUT
+
+
+def test_clean_on_an_empty_machine_makes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["citypulse-control", "clean"])
+    cli.main()
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_token_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    binary = tmp_path / "token"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Fault, match="X_BEARER_TOKEN_FILE=") as caught:
+        live.from_environment({"X_BEARER_TOKEN_FILE": str(binary), "COUNTRIES": "CA"})
+    assert caught.value.code == Exit.BAD_INPUT
