@@ -41,7 +41,8 @@ def bring_up(inst: Installation, *, if_changed: bool = False) -> None:
 
 def _fingerprint(inst: Installation) -> str:
     """Of all that the playbook reads: the roles and inventory, the archives, and the variables."""
-    roles = sorted(p for p in (inst.checkout / "infra" / "ansible").rglob("*") if p.is_file())
+    ansible = inst.checkout / "infra" / "ansible"
+    roles = sorted(p for p in ansible.rglob("*") if p.is_file() and p.parent.name != "__pycache__")
     user = os.environ.get("VARS", "").strip()
     files = [*roles, inst.home / "archives.json", inst.home / "java_home", *([Path(user)] if user else [])]
     digest = hashlib.sha256(f"{inst.port_offset} {inst.workers} {user}".encode())
