@@ -87,13 +87,10 @@ def test_a_feed_of_the_command_line_replaces_the_one_of_its_name_or_joins(file: 
     ("line", "names"),
     [
         ("[journal]\ndirectory = 1", "journal.directory is not a key"),
-        ("nam = 1", "nam is not a key"),
-        ("[journal]\ngroup_ms = 'soon'", "journal.group_ms = 'soon' cannot be"),
         ("[journal]\ngroup_ms = 0", "journal.group_ms = 0 cannot be"),
         ("[http]\nport = 70000", "http.port = 70000 cannot be"),
         ("run = 'a b'", "run = 'a b' cannot be"),
-        ("journal = 3", "journal = 3 cannot be"),
-        ("[[feeds]]\ncountries = ['CA']", "feeds[0]"),
+        ("[[feeds]]\ncountries = ['CA']", "feeds[0].name is not set"),
         ("[[feeds]]\nname = 'a'\ncountry = 'CA'", "feeds[0].country is not a key"),
     ],
 )
@@ -127,15 +124,9 @@ def test_without_a_feed_there_is_nothing_to_do(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_is_no_key_is_named(file: Path) -> None:
-    assert "journal.dirr is not a key" in sentence(file, {"CITYPULSE_PRODUCER_JOURNAL_DIRR": "1"})
-    assert "foo is not a key" in sentence(file, {"CITYPULSE_PRODUCER_FOO": "1"})
-    assert "CITYPULSE_PRODUCER_FEEDS" in sentence(file, {"CITYPULSE_PRODUCER_FEEDS": "all"})
-
-
-def test_a_file_that_is_missing_or_no_toml_is_named(tmp_path: Path) -> None:
-    assert "nope.toml cannot be read" in sentence(tmp_path / "nope.toml")
-    (tmp_path / "bad.toml").write_text("[[")
-    assert "bad.toml is not TOML" in sentence(tmp_path / "bad.toml")
+    environment = {"CITYPULSE_PRODUCER_JOURNAL_DIRR": "1"}
+    said = "CITYPULSE_PRODUCER_JOURNAL_DIRR names no key of the producer's configuration"
+    assert said in sentence(file, environment)
 
 
 def test_the_token_comes_from_the_environment_before_the_file(file: Path, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from citypulse.replay.config import BadConfigError, Server, load_settings
+from citypulse.replay.config import Server, load_settings
 from citypulse.replay.main import main
 from citypulse.replay.service import read_tokens
+from citypulse.settings import BadSettingError
 
 from .served import stored, tweet
 
@@ -22,12 +23,12 @@ def ran(*arguments: str | Path) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--generate", "--rate", "fast"], "play.rate is 'fast'"),
-        (["--generate", "--rate", "-1"], "play.rate is '-1'"),
+        (["--generate", "--rate", "fast"], "play.rate = 'fast' cannot be"),
+        (["--generate", "--rate", "-1"], "play.rate = '-1' cannot be"),
         (["--generate", "--duration", "soon"], "--duration is 'soon'"),
         (["--generate", "--countries", "XX"], "XX"),
         (["--generate", "--start", "noon"], "generator.start is 'noon'"),
-        (["--generate", "--retweets", "2"], "generator.retweets is '2'"),
+        (["--generate", "--retweets", "2"], "generator.retweets = '2' cannot be"),
         (["--tweets", "no/such/file.json"], "no/such/file.json does not exist"),
         (["--tweets", os.devnull], "is empty"),
         ([], "give exactly one"),
@@ -80,25 +81,21 @@ def test_the_environment_goes_over_the_file_and_options_over_both(tmp_path: Path
         "CITYPULSE_REPLAY_GENERATOR_COUNTRIES": "CA, GB",
         "OTHER": "x",
     }
-    settings = load_settings(str(config), environment, {"server.port": "3", "play.hold": "true"})
+    settings = load_settings(config, environment, {"server.port": "3", "play.hold": "true"})
     assert (settings.server.address, settings.server.port) == ("a", 3)
     assert (settings.play.rate, settings.play.hold) == (1.0, True)
     assert settings.generator.countries == ["CA", "GB"]
-    assert load_settings(str(config), environment).server.port == 2
+    assert load_settings(config, environment).server.port == 2
 
 
 @pytest.mark.parametrize(
     ("text", "environment", "says"),
     [
-        ("[play]\nspeeed = 2\n", {}, "speeed"),
-        ("[plays]\nspeed = 2\n", {}, "plays"),
-        ("speed = 2\n", {}, "speed"),
-        ("[play]\nspeed = []\n", {}, "play.speed is []"),
-        ("[play\n", {}, "is not TOML"),
+        ("[play]\nspeeed = 2\n", {}, "play.speeed is not a key of the replay's configuration"),
         ("", {"CITYPULSE_REPLAY_PLAY_SPEEED": "2"}, "CITYPULSE_REPLAY_PLAY_SPEEED"),
-        ("[server]\nport = 70000\n", {}, "server.port is 70000"),
-        ("[source]\norder = 'random'\n", {}, "source.order is 'random'"),
-        ("[source]\nplace_country = 'Canada'\n", {}, "source.place_country is 'Canada'"),
+        ("[server]\nport = 70000\n", {}, "server.port = 70000 cannot be"),
+        ("[source]\norder = 'random'\n", {}, "source.order = 'random' cannot be"),
+        ("[source]\nplace_country = 'Canada'\n", {}, "source.place_country = 'Canada' cannot be"),
     ],
 )
 def test_an_unknown_key_or_an_impossible_value_stops_the_start(
@@ -106,8 +103,8 @@ def test_an_unknown_key_or_an_impossible_value_stops_the_start(
 ) -> None:
     config = tmp_path / "replay.toml"
     config.write_text(text)
-    with pytest.raises(BadConfigError) as caught:
-        load_settings(str(config), environment, {"source.generate": "true"})
+    with pytest.raises(BadSettingError) as caught:
+        load_settings(config, environment, {"source.generate": "true"})
     assert says in str(caught.value)
 
 
@@ -122,7 +119,7 @@ def test_a_missing_token_file_is_made_for_its_owner_alone(tmp_path: Path) -> Non
 def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("\n")
-    with pytest.raises(BadConfigError, match="is empty"):
+    with pytest.raises(BadSettingError, match="is empty"):
         read_tokens(Server(token_file=str(path)))
 
 

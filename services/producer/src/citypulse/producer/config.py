@@ -7,14 +7,14 @@ environment wins over the file.
 
 import os
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from citypulse import settings
 from citypulse.producer import countries
 from citypulse.producer.errors import BadInputError
 
@@ -27,11 +27,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class X(_Section, frozen=True):
+class X(settings.Section, frozen=True):
     """Where the stream comes from, and how patient to be with it. Durations in seconds."""
 
     base_url: str = "https://api.x.com"
@@ -53,7 +49,7 @@ class X(_Section, frozen=True):
     rate_limit_first_seconds: Seconds = 60.0
 
 
-class Feed(_Section, frozen=True):
+class Feed(settings.Section, frozen=True):
     """A named set of rules whose posts are counted together: any of its locations, and its query."""
 
     name: Name
@@ -69,7 +65,7 @@ class Feed(_Section, frozen=True):
     """Kafka topic, before the run's prefix."""
 
 
-class Journal(_Section, frozen=True):
+class Journal(settings.Section, frozen=True):
     """The queue on disk."""
 
     dir: str = ""
@@ -82,7 +78,7 @@ class Journal(_Section, frozen=True):
     """Size at which the stream is no longer read, until Kafka has taken some."""
 
 
-class Kafka(_Section, frozen=True):
+class Kafka(settings.Section, frozen=True):
     """The brokers, and what may be on its way to them."""
 
     bootstrap_servers: tuple[str, ...] = ("127.0.0.1:9092", "127.0.0.1:9093")
@@ -96,14 +92,14 @@ class Kafka(_Section, frozen=True):
     request_timeout_ms: Count = 30_000
 
 
-class Http(_Section, frozen=True):
+class Http(settings.Section, frozen=True):
     """Where /metrics, /healthz and /readyz are served."""
 
     address: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 9301
 
 
-class Config(_Section, frozen=True):
+class Config(settings.Section, frozen=True):
     """Everything the producer can be told."""
 
     name: Name = "main"
@@ -134,12 +130,10 @@ def load(file: Path | None, environment: Mapping[str, str], feed: Feed | None = 
     Raises:
         BadInputError: a key is unknown, or a value cannot be; the message names it and what to do.
     """
-    tree = _read(file) if file else {}
-    _overlay(tree, environment)
     try:
-        config = msgspec.convert(tree, Config, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadInputError(_sentence(str(error), tree)) from error
+        config = settings.load(Config, name="producer", prefix=PREFIX, file=file, environment=environment)
+    except settings.BadSettingError as error:
+        raise BadInputError(str(error)) from error
     if feed:
         others = tuple(other for other in config.feeds if other.name != feed.name)
         config = msgspec.structs.replace(config, feeds=(*others, feed))
@@ -168,52 +162,6 @@ def bearer_token(config: Config, environment: Mapping[str, str]) -> str:
     if not token or not token.isascii():
         raise BadInputError(f"x.bearer_token_file = {name} holds no bearer token: put it on the first line")
     return token
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text())
-    except OSError as error:
-        raise BadInputError(f"--config {file} cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInputError(f"--config {file} is not TOML: {error}") from error
-
-
-def _overlay(tree: dict[str, Any], environment: Mapping[str, str]) -> None:
-    for variable, value in environment.items():
-        if not variable.startswith(PREFIX):
-            continue
-        key = variable[len(PREFIX) :].lower()
-        section, _, rest = key.partition("_")
-        if key == "feeds":
-            try:
-                tree["feeds"] = msgspec.json.decode(value)
-            except msgspec.DecodeError as error:
-                raise BadInputError(f"{variable} is not a JSON list of feeds: {error}") from error
-        elif section in ("x", "journal", "kafka", "http") and rest:
-            table = tree.setdefault(section, {})
-            if isinstance(table, dict):
-                table[rest] = value.split(",") if rest == "bootstrap_servers" else value
-        else:
-            tree[key] = value
-
-
-def _sentence(error: str, tree: dict[str, Any]) -> str:
-    """msgspec's message as a sentence that names key and value."""
-    what, _, path = error.partition(" - at `$")
-    keys = re.findall(r"[^.\[\]`]+", path)
-    if unknown := re.search(r"unknown field `(.*?)`", what):
-        name = _dotted([*keys, unknown[1]])
-        return f"{name} is not a key of the producer's configuration: remove or correct it"
-    value: Any = tree
-    for key in keys:
-        value = value[int(key)] if isinstance(value, Sequence) and key.isdigit() else value.get(key)
-    shown = "" if isinstance(value, (dict, list)) else f" = {value!r}"
-    return f"{_dotted(keys)}{shown} cannot be: {what[0].lower()}{what[1:]}"
-
-
-def _dotted(keys: Sequence[str]) -> str:
-    return "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in keys).lstrip(".") or "the file"
 
 
 def _check(config: Config) -> None:

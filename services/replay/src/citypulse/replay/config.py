@@ -1,11 +1,10 @@
 """The configuration of one replay: a TOML file, environment variables over it, command options over both.
 
 Every key `[section] key` is also the environment variable CITYPULSE_REPLAY_<SECTION>_<KEY>. An unknown key or
-an impossible value raises BadConfigError with one sentence that names it.
+an impossible value raises BadSettingError with one sentence that names it.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +14,11 @@ import msgspec
 
 from citypulse.replay.api import StreamSettings
 from citypulse.replay.rulebook import Limits
+from citypulse.settings import BadSettingError, Section, load
 
-__all__ = ["BadConfigError", "Generator", "Play", "Server", "Settings", "Source", "load_settings"]
+__all__ = ["Generator", "Play", "Server", "Settings", "Source", "load_settings"]
 
 PREFIX = "CITYPULSE_REPLAY_"
-
-
-class BadConfigError(ValueError):
-    """A configuration that cannot be used; its text is one sentence for the user."""
 
 
 _Natural = Annotated[int, msgspec.Meta(ge=1)]
@@ -31,7 +27,7 @@ _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Country = Annotated[str, msgspec.Meta(pattern="^([A-Za-z]{2})?$")]
 
 
-class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Server(Section, frozen=True):
     """Where to listen, who may connect (one token a line; made where the file is missing), and TLS."""
 
     address: str = "127.0.0.1"
@@ -41,7 +37,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_key: str = ""
 
 
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Source(Section, frozen=True):
     """What is played: a file of tweets, or the generator where `generate` is set."""
 
     tweets: str = ""
@@ -51,7 +47,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generate: bool = False
 
 
-class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Generator(Section, frozen=True):
     """What is generated; see `citypulse.replay.generator`. A count or duration of 0 means without end.
 
     `countries` (ISO codes, empty: all) limits the cities; `density` is posts a second of event time (0: the
@@ -61,7 +57,7 @@ class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     seed: int = 1
     cities: _Natural = 1130
-    countries: list[_Country] = []
+    countries: list[_Country] = msgspec.field(default_factory=list)
     users: _Natural = 200_000
     count: Annotated[int, msgspec.Meta(ge=0)] = 0
     duration_seconds: _Amount = 0.0
@@ -76,7 +72,7 @@ class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unlocated: _Share = 0.02
 
 
-class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Play(Section, frozen=True):
     """How it is played: `rate` messages a second, or with rate 0 at event times, `speed` times as fast.
 
     With both 0 it plays as fast as clients read. With `hold` the source waits while fewer than `hold_streams`
@@ -90,7 +86,7 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     truth: str = ""
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(Section, frozen=True):
     """All of it."""
 
     server: Server = Server()
@@ -102,77 +98,32 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_settings(
-    file: str | None, environment: Mapping[str, str] = os.environ, options: Mapping[str, Any] = {}
+    file: Path | None, environment: Mapping[str, str] = os.environ, options: Mapping[str, Any] = {}
 ) -> Settings:
-    """Read the settings; `options` maps "section.key" to values that were given on the command line."""
-    merged = _read(file) if file else {}
-    for name, value in environment.items():
-        if name.startswith(PREFIX):
-            section, key = _named(name)
-            merged.setdefault(section, {})[key] = _listed(section, key, value)
-    for path, value in options.items():
-        section, key = path.split(".")
-        merged.setdefault(section, {})[key] = value
-    try:
-        settings = msgspec.convert(merged, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadConfigError(_told(error, merged)) from None
+    """Read the settings; `options` maps "section.key" to values that were given on the command line.
+
+    Raises:
+        BadSettingError: a key is unknown, or a value cannot be; the message names it.
+    """
+    settings = load(
+        Settings, name="replay", prefix=PREFIX, file=file, environment=environment, options=options
+    )
     _check(settings)
     return settings
-
-
-def _read(file: str) -> dict[str, dict[str, Any]]:
-    try:
-        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadConfigError(f"the configuration {file} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadConfigError(f"the configuration {file} is not TOML: {error}") from None
-
-
-def _named(variable: str) -> tuple[str, str]:
-    for section in Settings.__struct_fields__:
-        start = PREFIX + section.upper() + "_"
-        key = variable[len(start) :].lower()
-        if variable.startswith(start) and key in msgspec.structs.asdict(getattr(Settings(), section)):
-            return section, key
-    raise BadConfigError(
-        f"the environment variable {variable} names no key of citypulse-replay: unset it or correct its name"
-    )
-
-
-def _listed(section: str, key: str, value: str) -> str | list[str]:
-    if isinstance(getattr(getattr(Settings(), section), key), list):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-def _told(error: msgspec.ValidationError, merged: Mapping[str, Any]) -> str:
-    """msgspec's message with the key's own name and value: `play.rate is 'x': Expected float, got str`."""
-    reason, _, where = str(error).partition(" - at `$.")
-    path = where.rstrip("`")
-    if not path:
-        return f"the configuration is wrong: {reason}"
-    value: Any = merged
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else value
-    if "unknown field" in reason:
-        return f"the configuration section [{path}] is wrong: {reason}"
-    return f"{path} is {value!r}, which will not do: {reason}"
 
 
 def _check(settings: Settings) -> None:
     source, generator = settings.source, settings.generator
     if bool(source.tweets) == source.generate:
-        raise BadConfigError("source.tweets and source.generate: give exactly one, a file or the generator")
+        raise BadSettingError("source.tweets and source.generate: give exactly one, a file or the generator")
     if generator.retweets + generator.replies + generator.quotes > 1:
-        raise BadConfigError("generator.retweets, replies and quotes are more than 1 together: give shares")
+        raise BadSettingError("generator.retweets, replies and quotes are more than 1 together: give shares")
     if bool(settings.server.tls_cert) != bool(settings.server.tls_key):
-        raise BadConfigError("server.tls_cert and server.tls_key: give both or neither")
+        raise BadSettingError("server.tls_cert and server.tls_key: give both or neither")
     if generator.start:
         try:
             datetime.fromisoformat(generator.start)
         except ValueError as error:
-            raise BadConfigError(
+            raise BadSettingError(
                 f"generator.start is {generator.start!r}, which is no time: {error}"
             ) from None

@@ -17,7 +17,7 @@ import structlog
 
 from citypulse.events.messages import BadFileError, Report
 from citypulse.replay.api import XApi
-from citypulse.replay.config import BadConfigError, Settings, load_settings
+from citypulse.replay.config import Settings, load_settings
 from citypulse.replay.delivery import Delivery, Open
 from citypulse.replay.files import open_stored, read_stored
 from citypulse.replay.generator import open_generator
@@ -26,6 +26,7 @@ from citypulse.replay.pace import Pace
 from citypulse.replay.service import read_tokens, serve
 from citypulse.replay.truth import Truth, header
 from citypulse.replay.world import World, build_world
+from citypulse.settings import BadSettingError
 
 __all__ = ["main"]
 
@@ -43,7 +44,7 @@ def main() -> None:
 @main.command(name="serve")
 @config_option
 @options(*SERVE)
-def serve_command(config: str | None, **values: str | None) -> None:
+def serve_command(config: Path | None, **values: str | None) -> None:
     """Serve the filtered stream and its rules, playing one source.
 
     \b
@@ -61,7 +62,7 @@ def serve_command(config: str | None, **values: str | None) -> None:
         truth = Truth(
             Path(settings.play.truth) if settings.play.truth else None, header(str(about["source"]), seed)
         )
-    except (BadConfigError, BadFileError) as error:
+    except (BadSettingError, BadFileError) as error:
         _refuse(str(error))
     except FileExistsError as error:
         _refuse(f"play.truth {settings.play.truth}: {error.strerror}; name another file, or delete this one")
@@ -69,7 +70,7 @@ def serve_command(config: str | None, **values: str | None) -> None:
         _refuse(f"play.truth {settings.play.truth} cannot be written: {error.strerror}")
     try:
         asyncio.run(_serve(settings, tokens, source, truth, about))
-    except BadConfigError as error:
+    except BadSettingError as error:
         _refuse(str(error))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -84,7 +85,7 @@ def serve_command(config: str | None, **values: str | None) -> None:
 @config_option
 @options(*GENERATOR, (COUNT[0], "--tweets/--count", *COUNT[2:]))
 @click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write here. [standard output]")
-def generate_command(config: str | None, out: str | None, **values: str | None) -> None:
+def generate_command(config: Path | None, out: str | None, **values: str | None) -> None:
     """Write generated messages as JSON lines, to be replayed or counted later.
 
     \b
@@ -111,7 +112,7 @@ def generate_command(config: str | None, out: str | None, **values: str | None) 
 @main.command(name="places")
 @config_option
 @options(*GENERATOR)
-def places_command(config: str | None, **values: str | None) -> None:
+def places_command(config: Path | None, **values: str | None) -> None:
     """Print the generator's places as JSON lines, each with the city that is right for it (null: none).
 
     \b
@@ -130,7 +131,7 @@ def places_command(config: str | None, **values: str | None) -> None:
         click.echo(msgspec.json.encode(shown))
 
 
-def _settings(config: str | None, values: dict[str, str | None]) -> Settings:
+def _settings(config: Path | None, values: dict[str, str | None]) -> Settings:
     asked = given(values)
     try:
         if "generator.duration_seconds" in asked:
@@ -139,14 +140,14 @@ def _settings(config: str | None, values: dict[str, str | None]) -> Settings:
             codes = asked["generator.countries"].split(",")
             asked["generator.countries"] = [code.strip() for code in codes if code.strip()]
         return load_settings(config, options=asked)
-    except BadConfigError as error:
+    except BadSettingError as error:
         _refuse(str(error))
 
 
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text)
     if match is None:
-        raise BadConfigError(f"--duration is {text!r}, which is no time: give 60s, 3m or 1h")
+        raise BadSettingError(f"--duration is {text!r}, which is no time: give 60s, 3m or 1h")
     return float(match[1]) * {"h": 3600, "m": 60}.get(match[2], 1)
 
 

@@ -4,6 +4,7 @@ Their values stay text here; one set of checks, in `config`, serves file, enviro
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,7 +47,10 @@ SERVE: tuple[Option, ...] = (
 )
 
 config_option = click.option(
-    "--config", metavar="FILE", help="TOML file; every key is also CITYPULSE_REPLAY_<SECTION>_<KEY>."
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="TOML file; every key is also CITYPULSE_REPLAY_<SECTION>_<KEY>.",
 )
 
 

@@ -18,9 +18,10 @@ from prometheus_client.registry import Collector
 
 from citypulse.replay import problems
 from citypulse.replay.api import XApi, digest
-from citypulse.replay.config import BadConfigError, Server
+from citypulse.replay.config import Server
 from citypulse.replay.delivery import Delivery
 from citypulse.replay.truth import Truth
+from citypulse.settings import BadSettingError
 
 __all__ = ["read_tokens", "serve"]
 
@@ -43,9 +44,9 @@ def read_tokens(server: Server) -> list[str]:
         path.write_text(tokens[0] + "\n", encoding="ascii")
         _log.info("made a bearer token", token_file=str(path), token=digest(tokens[0]))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadConfigError(f"server.token_file {path} cannot be read: {error}") from None
+        raise BadSettingError(f"server.token_file {path} cannot be read: {error}") from None
     if not tokens:
-        raise BadConfigError(
+        raise BadSettingError(
             f"server.token_file {path} is empty: write one bearer token a line, or remove it to have one made"
         )
     return tokens
@@ -99,7 +100,7 @@ def _tls(server: Server) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(server.tls_cert, server.tls_key)
     except (OSError, ssl.SSLError) as error:
-        raise BadConfigError(
+        raise BadSettingError(
             f"server.tls_cert {server.tls_cert} and server.tls_key {server.tls_key} cannot be used: {error}"
         ) from None
     return context

@@ -7,15 +7,14 @@ environment wins over the file.
 
 import re
 import sys
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from citypulse import places
+from citypulse import places, settings
 from citypulse.spark.errors import BadInputError
 
 PREFIX = "CITYPULSE_SPARK_"
@@ -29,11 +28,7 @@ Count = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class Kafka(_Section, frozen=True):
+class Kafka(settings.Section, frozen=True):
     """The brokers."""
 
     bootstrap_servers: tuple[str, ...] = ("127.0.0.1:9092", "127.0.0.1:9093")
@@ -41,7 +36,7 @@ class Kafka(_Section, frozen=True):
     """How long the job's start waits for the brokers and its topics."""
 
 
-class Cassandra(_Section, frozen=True):
+class Cassandra(settings.Section, frozen=True):
     """The tables."""
 
     contact_points: tuple[str, ...] = ("127.0.0.1",)
@@ -70,14 +65,14 @@ class Cassandra(_Section, frozen=True):
     """How long the start waits for Cassandra, and how long a batch tries to write before it fails."""
 
 
-class Http(_Section, frozen=True):
+class Http(settings.Section, frozen=True):
     """Where /metrics, /status, /healthz and /readyz are served."""
 
     address: str = "127.0.0.1"
     port: Port = 9302
 
 
-class Spark(_Section, frozen=True):
+class Spark(settings.Section, frozen=True):
     """The cluster, and what the job takes of it."""
 
     master: str = "spark://127.0.0.1:7077"
@@ -102,11 +97,11 @@ class Spark(_Section, frozen=True):
     """Directory with Spark's Kafka connector, on the driver's host."""
     python: str = ""
     """Interpreter of the executors, with this package; empty: the driver's own."""
-    properties: dict[str, str] = {}
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
     """Any of Spark's own properties; they win over what is set here."""
 
 
-class Config(_Section, frozen=True):
+class Config(settings.Section, frozen=True):
     """Everything the commands can be told."""
 
     run: RunName = ""
@@ -145,11 +140,6 @@ class Config(_Section, frozen=True):
         return f"{self.cassandra.keyspace}_{self.run}" if self.run else self.cassandra.keyspace
 
 
-_SECTIONS = ("kafka", "cassandra", "http", "spark")
-_LISTS = {"topics", "bootstrap_servers", "contact_points"}
-_TABLES = {"properties", "windows_compaction", "cities_compaction"}
-
-
 def load(file: Path | None, environment: Mapping[str, str]) -> Config:
     """Read the configuration.
 
@@ -160,12 +150,10 @@ def load(file: Path | None, environment: Mapping[str, str]) -> Config:
     Raises:
         BadInputError: a key is unknown, or a value cannot be; the message names it and what to do.
     """
-    tree = _read(file) if file else {}
-    _overlay(tree, environment)
     try:
-        config = msgspec.convert(tree, Config, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadInputError(_sentence(str(error), tree)) from error
+        config = settings.load(Config, name="job", prefix=PREFIX, file=file, environment=environment)
+    except settings.BadSettingError as error:
+        raise BadInputError(str(error)) from error
     _check(config)
     return config
 
@@ -173,55 +161,6 @@ def load(file: Path | None, environment: Mapping[str, str]) -> Config:
 def python_of_executors(config: Config) -> str:
     """Path of the interpreter that executors run."""
     return config.spark.python or sys.executable
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text())
-    except OSError as error:
-        raise BadInputError(f"--config {file} cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInputError(f"--config {file} is not TOML: {error}") from error
-
-
-def _overlay(tree: dict[str, Any], environment: Mapping[str, str]) -> None:
-    for variable, text in environment.items():
-        if not variable.startswith(PREFIX):
-            continue
-        section, _, rest = variable[len(PREFIX) :].lower().partition("_")
-        inside = section in _SECTIONS and rest
-        key = rest if inside else variable[len(PREFIX) :].lower()
-        table = tree.setdefault(section, {}) if inside else tree
-        if isinstance(table, dict):
-            table[key] = _value(variable, key, text)
-
-
-def _value(variable: str, key: str, text: str) -> Any:
-    if key in _LISTS:
-        return [item.strip() for item in text.split(",") if item.strip()]
-    if key in _TABLES:
-        try:
-            return msgspec.json.decode(text, type=dict[str, str])
-        except msgspec.DecodeError as error:
-            raise BadInputError(f"{variable} is not a JSON object of texts: {error}") from error
-    return text
-
-
-def _sentence(error: str, tree: dict[str, Any]) -> str:
-    """msgspec's message as a sentence that names key and value."""
-    what, _, path = error.partition(" - at `$")
-    keys = re.findall(r"[^.\[\]`]+", path)
-    if unknown := re.search(r"unknown field `(.*?)`", what):
-        return (
-            f"{'.'.join([*keys, unknown[1]])} is not a key of the job's configuration: remove or correct it"
-        )
-    value: Any = tree
-    for key in keys:
-        if key == "...":
-            break
-        value = value[int(key)] if isinstance(value, Sequence) and key.isdigit() else value.get(key)
-    shown = "" if isinstance(value, dict | list) else f" = {value!r}"
-    return f"{'.'.join(keys) or 'the file'}{shown} cannot be: {what[0].lower()}{what[1:]}"
 
 
 def _check(config: Config) -> None:
