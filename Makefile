@@ -32,10 +32,10 @@ demo: ## set up, start, feed, wait, verify, show  [TWEETS=file COUNTRIES="CA GB"
 up: ## start the servers; with X_BEARER_TOKEN_FILE=file COUNTRIES="CA GB" the live run on X too
 	$(CONTROL) up
 
-status: ## every service: state, memory, address, health
+status: ## every service: state, process, memory, and what those of a run say of their health
 	$(IF_THERE) status
 
-logs: ## follow a service's log: make logs SERVICE=kafka1 (without SERVICE: the list)
+logs: ## follow a service's log: make logs SERVICE=kafka1 (without SERVICE: the list; in a pipe: its last 50 lines)
 	$(IF_THERE) logs
 
 verify: ## ledgers and recount: nothing lost, no number wrong  [RUN=demo]

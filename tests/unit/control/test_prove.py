@@ -10,6 +10,7 @@ from citypulse.control import prove
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.runs import Fed, save_fed
+from citypulse.control.services import Service
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,36 @@ def test_truth_that_is_gone_is_named(tmp_path: Path) -> None:
         prove.prove(inst, "demo")
 
 
+@pytest.mark.parametrize(
+    ("run", "up", "feeding", "says", "code"),
+    [
+        ("tomorrow", True, False, "RUN=tomorrow is not a run here; there are: demo", Exit.BAD_INPUT),
+        ("demo", False, False, "The servers are stopped", Exit.FAULT),
+        ("demo", True, True, "is still being fed", Exit.FAULT),
+    ],
+)
+def test_what_cannot_be_proved_now_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: str, up: bool, feeding: bool, says: str, code: Exit
+) -> None:
+    inst = _fed(tmp_path)
+    monkeypatch.setattr(prove, "services", lambda _inst: [_KAFKA] if up else [])
+    monkeypatch.setattr(prove.Watch, "feeding", lambda _self: feeding)
+    with pytest.raises(Fault, match=says) as caught:
+        prove.prove(inst, run)
+    assert caught.value.code == code
+
+
+_KAFKA = Service("kafka1", "RUNNING", 1, 0, 0, Path("log"))
+
+
+@pytest.fixture(autouse=True)
+def _up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prove, "services", lambda _inst: [_KAFKA])
+    monkeypatch.setattr(prove.Watch, "feeding", lambda _self: False)
+
+
 def _fed(tmp_path: Path) -> Installation:
+    (tmp_path / "etc" / "producer-demo").mkdir(parents=True, exist_ok=True)
     inst = Installation(checkout=tmp_path, home=tmp_path, cache=tmp_path, port_offset=0, workers=1)
     truth = tmp_path / "truth.jsonl"
     truth.write_text('{"truth":1}\n{"at":1}\n')

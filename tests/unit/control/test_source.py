@@ -66,3 +66,35 @@ def test_the_generator_plays_at_the_rate_for_the_duration() -> None:
     assert what.replay["play"]["rate"] == 2000
     assert what.replay["generator"]["duration_seconds"] == 180
     assert what.replay["source"] == {"generate": True}
+
+
+def test_tweets_without_any_place_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "tweets.jsonl"
+    file.write_text('{"data":{"id":"1","text":""}}')
+    with pytest.raises(Fault, match="none of its 1 tweets has a place") as caught:
+        source(from_environment({"TWEETS": str(file)}))
+    assert caught.value.code == Exit.BAD_INPUT
+
+
+def test_places_without_a_country_are_said_to_count_under_zz(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "tweets.jsonl"
+    file.write_text(_page({"id": "a", "place_type": "city"}))
+    source(from_environment({"TWEETS": str(file), "COUNTRIES": "CA GB"}))
+    assert "under ZZ" in capsys.readouterr().out
+    source(from_environment({"TWEETS": str(file), "COUNTRIES": "CA"}))
+    assert "ZZ" not in capsys.readouterr().out
+
+
+def test_how_long_it_takes_is_said_where_it_is_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "tweets.jsonl"
+    pages = [_page({"id": year, "country_code": "CA", "place_type": "city"}) for year in ("2022", "2024")]
+    pages[0] = pages[0].replace("2024-01-01", "2022-01-01")
+    file.write_text("\n".join(pages))
+    assert "1261440 s" in source(from_environment({"TWEETS": str(file)})).title.replace(",", "")
+    assert "RATE=50" in capsys.readouterr().out
+    source(from_environment({"TWEETS": str(file), "RATE": "1"}))
+    assert "RATE=50" not in capsys.readouterr().out

@@ -142,3 +142,35 @@ def test_a_stop_is_not_held_up_by_a_full_journal(tmp_path: Path) -> None:
     running.put(b"accepted at the stop")
     running.close()
     assert running.payloads()[1:] == [b"accepted at the stop"]
+
+
+def test_what_is_kept_by_age_makes_room_when_the_journal_is_full(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, 4096)
+    committer = Committer(writer, 10, 0.01, 20_000)
+    thread = threading.Thread(target=committer.run, daemon=True)
+    thread.start()
+    for _ in range(60):
+        committer.put(1, [b"x" * 1000], lambda: False)
+    end = time.monotonic() + DEADLINE
+    while committer.durable < 61:
+        assert time.monotonic() < end, f"only {committer.durable} are durable"
+        committer.prune(committer.durable, 24 * 3600)
+        time.sleep(0.02)
+    committer.close()
+    thread.join(DEADLINE)
+    writer.close()
+
+
+def test_what_a_full_disk_leaves_in_memory_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    running = Running(tmp_path, group_records=2, group_seconds=3600)
+    monkeypatch.setattr(files, "append", full)
+    running.put(b"one", b"two")
+    running.thread.join(DEADLINE)
+    running.put(b"three")
+    assert running.committer.unjournaled == 3
+    running.writer.close()

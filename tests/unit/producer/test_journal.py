@@ -246,9 +246,9 @@ def test_segments_are_deleted_only_behind_the_cursor_and_the_newest_never(tmp_pa
     writer = write(tmp_path, [b"x" * 50] * 100, segment_bytes=1000, group=1)
     starts = [first for first, _ in segment.paths(tmp_path)]
     assert len(starts) > 3
-    writer.prune(starts[2] - 1, 0)
+    writer.prune(starts[2] - 1, 0, 1 << 30)
     assert [first for first, _ in segment.paths(tmp_path)] == starts[1:]
-    writer.prune(101, 0)
+    writer.prune(101, 0, 1 << 30)
     assert [first for first, _ in segment.paths(tmp_path)] == starts[-1:]
     assert writer.size == newest(tmp_path).stat().st_size
     writer.close()
@@ -257,11 +257,11 @@ def test_segments_are_deleted_only_behind_the_cursor_and_the_newest_never(tmp_pa
 def test_segments_are_kept_as_long_as_was_asked(tmp_path: Path) -> None:
     writer = write(tmp_path, [b"x" * 50] * 100, segment_bytes=1000, group=1)
     before = segment.paths(tmp_path)
-    writer.prune(101, 3600)
+    writer.prune(101, 3600, 1 << 30)
     assert segment.paths(tmp_path) == before
     for _, path in before[:2]:
         os.utime(path, (0, 0))
-    writer.prune(101, 3600)
+    writer.prune(101, 3600, 1 << 30)
     assert segment.paths(tmp_path) == before[2:]
     writer.close()
 

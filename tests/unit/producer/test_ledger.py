@@ -41,7 +41,10 @@ def journal(config: Config, *payloads: bytes) -> None:
 
 def truth(path: Path, *payloads: bytes) -> Path:
     lines = [{"truth": 1, "source": "test", "seed": 1}]
-    lines += [{"at": 1, "stream": 1, "token": "00000000", "message": json.loads(data)} for data in payloads]
+    lines += [
+        {"at": 1_900_000_000_000, "stream": 1, "token": "00000000", "message": json.loads(data)}
+        for data in payloads
+    ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
@@ -151,9 +154,54 @@ def test_what_was_in_doubt_at_the_source_is_said_to_be_so(
     topics["tweets"] = [1]
     sent = truth(tmp_path / "truth.jsonl", payload(1), payload(2), payload(3))
     lines = [
-        {"at": 1, "stream": 1, "token": "0", "cause": cause, "message": json.loads(payload(number))}
+        {
+            "at": 1_900_000_000_000,
+            "stream": 1,
+            "token": "0",
+            "cause": cause,
+            "message": json.loads(payload(number)),
+        }
         for number, cause in ((2, "in doubt"), (4, "unsent"))
     ]
     (tmp_path / "truth.jsonl.undelivered").write_text("".join(json.dumps(line) + "\n" for line in lines))
     account = ledger.compare(config, [sent], 0).accounts[1]
     assert (account.missing, account.in_doubt) == (2, 1)
+
+
+def test_a_lost_segment_is_not_well(config: Config, topics: dict[str, list[int]]) -> None:
+    directory = Path(config.journal.dir)
+    writer = Writer(directory, 4096)
+    for number in range(1, 301):
+        writer.append([(1_700_000_000_000 + number, payload(number))])
+    writer.close()
+    paths = segment.paths(directory)
+    lost = range(paths[1][0], paths[2][0])
+    paths[1][1].unlink()
+    topics["tweets"] = [number for number in range(1, 301) if number not in lost]
+    report = ledger.compare(config, [], 0)
+    assert (report.corrupt, report.well) == (1, False)
+    # Behind the cursor it may have been pruned while this was read.
+    cursor.store(directory, 301)
+    assert ledger.compare(config, [], 0).corrupt == 0
+
+
+def test_a_journal_that_ends_before_its_cursor_is_not_well(
+    config: Config, topics: dict[str, list[int]]
+) -> None:
+    journal(config, payload(1), payload(2), payload(3))
+    ((_, written),) = segment.paths(Path(config.journal.dir))
+    content = bytearray(written.read_bytes())
+    content[-3] ^= 1
+    written.write_bytes(content)
+    topics["tweets"] = [1, 2]
+    report = ledger.compare(config, [], 0)
+    assert (report.accounts[0].missing, report.corrupt, report.well) == (0, 1, False)
+
+
+def test_where_nothing_can_be_judged_nothing_is_well(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal(config, payload(1), payload(2))
+    monkeypatch.setattr(ledger, "_read", lambda _config, _topic: ledger.Topic(Counter(), 2_000_000_000_000))
+    assert not ledger.run(config, [], 0, as_json=False)
+    assert "nothing could be judged" in capsys.readouterr().out

@@ -24,7 +24,7 @@ MONTREAL = {
     "country_code": "CA",
     "geo": {"type": "Feature", "bbox": [-74.0, 45.0, -73.0, 46.0], "properties": {}},
 }
-RECEIVED = 1_664_162_146_000
+RECEIVED = 1_900_000_000_000
 
 
 def parser(*feeds: Feed, run: str = "") -> Parse:
@@ -292,3 +292,31 @@ def test_every_captured_message_of_the_stream_becomes_an_event() -> None:
     assert len(events) == 74
     assert all(event.country == "CA" and event.author for event in events)
     assert "CA:36775d842cbec509" in cities
+
+
+TAG = {"id": "1", "tag": "citypulse/main/all/1"}
+
+
+def test_a_time_without_zone_is_utc() -> None:
+    made = json.dumps({"data": {"id": "1", "created_at": "2026-11-24T05:14:04"}, "matching_rules": [TAG]})
+    event = the_event(parser()(made.encode(), RECEIVED))
+    assert event.at == 1_795_497_244_000
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        json.dumps({"data": {"id": str(2**70)}, "matching_rules": [TAG]}).encode(),
+    ],
+    ids=["nested deeper than anybody reads", "an id beyond 64 bits"],
+)
+def test_whatever_is_wrong_with_one_message_it_is_unusable_and_no_more(payload: bytes) -> None:
+    with pytest.raises(UnusableError):
+        parser()(payload, RECEIVED)
+
+
+def test_a_post_of_the_future_is_not_let_near_the_watermark() -> None:
+    made = json.dumps({"data": {"id": str(5 << 60)}, "matching_rules": [TAG]}).encode()
+    with pytest.raises(UnusableError, match="clock"):
+        parser()(made, RECEIVED)

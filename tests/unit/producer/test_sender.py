@@ -118,7 +118,7 @@ class Running:
         self.thread = threading.Thread(target=self.sender.run, daemon=True)
 
     def journal(self, *payloads: bytes) -> None:
-        self.writer.append([(1_700_000_000_000, payload) for payload in payloads])
+        self.writer.append([(1_900_000_000_000, payload) for payload in payloads])
 
     def until(self, done: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + DEADLINE
@@ -303,7 +303,7 @@ def test_a_start_without_brokers_is_a_normal_start(tmp_path: Path, kafka: FakeKa
     running = Running(tmp_path, kafka)
     running.thread.start()
     running.journal(post(1))
-    running.until(lambda: running.sender.oldest_at == 1_700_000_000_000, "the age of what waits")
+    running.until(lambda: running.sender.oldest_at == 1_900_000_000_000, "the age of what waits")
     assert not running.sender.connected
     kafka.up = True
     running.until(lambda: kafka.ids() == [1], "the record")

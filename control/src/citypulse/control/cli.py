@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -15,6 +16,7 @@ from citypulse.control import demo as demo_
 from citypulse.control.archives.building import build
 from citypulse.control.exclusive import exclusive
 from citypulse.control.faults import Exit, Fault
+from citypulse.control.playbook import user_variables
 from citypulse.control.servers import bring_up, check_machine
 from citypulse.control.steps import console
 
@@ -41,6 +43,7 @@ def demo() -> None:
     TWEETS=file, COUNTRIES="CA GB", SHIFT=now, RATE=tweets/s, DURATION=90s|3m, KEEP=1.
     """
     asked = demand.from_environment()
+    user_variables()
     inst = installation.from_environment()
     with exclusive(inst):
         demo_.demo(inst, asked)
@@ -51,6 +54,7 @@ def up() -> None:
     """Start the servers; with X_BEARER_TOKEN_FILE and COUNTRIES the live run on X too."""
     inst = installation.from_environment()
     wanted = live.from_environment()
+    user_variables()
     with exclusive(inst):
         check_machine(inst)
         build(inst.checkout, inst.home, inst.cache)
@@ -122,6 +126,8 @@ def archives_() -> None:
 
 def main() -> None:
     """Run a command; whatever ends it is one sentence and an exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -137,6 +143,10 @@ def main() -> None:
         sys.exit(fault.code)
     except Exception as error:  # noqa: BLE001 - the last resort
         _unforeseen(error)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _unforeseen(error: Exception) -> NoReturn:

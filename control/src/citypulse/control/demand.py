@@ -110,6 +110,10 @@ def _rate(text: str) -> float | None:
 
 def _file(text: str) -> Path:
     path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        raise _bad("TWEETS", text, "it is a directory; give one file of X API v2 JSON")
+    if path.suffix in (".gz", ".zip", ".bz2", ".xz", ".zst"):
+        raise _bad("TWEETS", text, "it is compressed; unpack it first")
     if not path.is_file():
         raise _bad("TWEETS", text, "there is no such file; give a file of X API v2 JSON")
     if path.stat().st_size == 0:

@@ -26,6 +26,10 @@ def demo(inst: Installation, demand: Demand) -> None:
     what = source(demand)
     check_machine(inst)
     console.print(f"citypulse demo: {what.title}", markup=False)
+    if fed.truths:
+        console.print(
+            f"It goes on with the last one and its rule: {', '.join(fed.countries)}", markup=False
+        )
 
     with steps.step("archives: servers' jars and services' wheels, checked against their locks"):
         build(inst.checkout, inst.home, inst.cache)
@@ -36,7 +40,8 @@ def demo(inst: Installation, demand: Demand) -> None:
         if not goes_on:
             _remove(inst)
         truth = _next_truth(inst)
-        truth.parent.mkdir(parents=True, exist_ok=True)
+        # What is fed is somebody's capture, with all that people said.
+        truth.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # From here on the run knows of it, whatever interrupts the next steps.
         truth.touch()
         fed = Fed(fed.countries or list(what.countries), [*fed.truths, str(truth)])
@@ -74,6 +79,8 @@ def _next_truth(inst: Installation) -> Path:
 
 def _remove(inst: Installation) -> None:
     """Everything of the last demo: services, topics, keyspace, checkpoint, journal, truth."""
+    # First of all: half of a run is not to be gone on with.
+    (inst.run_dir(DEMO) / "fed.json").unlink(missing_ok=True)
     play(inst, "run_remove", {"citypulse_run": DEMO})
     shutil.rmtree(inst.run_dir(DEMO), ignore_errors=True)
 

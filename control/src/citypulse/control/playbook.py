@@ -54,7 +54,7 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
         "inventories/native",
         "-e",
         f"@{_write_variables(inst, name, variables)}",
-        *_user_variables(),
+        *user_variables(),
         *arguments,
         f"{name}.yml",
     ]
@@ -70,8 +70,12 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
         os.close(write_end)
         try:
             outcome = _follow(read_end)
-        finally:
             code = process.wait()
+        except BaseException:
+            # Whoever ended this command alone has not ended the playbook; two must not run at once.
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
     if code in (_INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
     if code < 0:
@@ -115,13 +119,16 @@ def _write_variables(inst: Installation, name: str, variables: Mapping[str, obje
     return path
 
 
-def _user_variables() -> list[str]:
+def user_variables() -> list[str]:
     """Variables of the roles from the file that VARS names; they win over all others."""
     named = os.environ.get("VARS", "").strip()
     if not named:
         return []
     if not Path(named).is_file():
-        raise Fault(f"VARS={named} cannot be used: there is no such file of variables.", Exit.BAD_INPUT)
+        raise Fault(
+            f"VARS={named} cannot be used: there is no such file; name one with variables of the roles.",
+            Exit.BAD_INPUT,
+        )
     return ["-e", f"@{Path(named).absolute()}"]
 
 

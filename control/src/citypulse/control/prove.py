@@ -5,7 +5,9 @@ from __future__ import annotations
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.runs import command, fed_truths, load_fed
+from citypulse.control.services import services
 from citypulse.control.steps import console
+from citypulse.control.watch import Watch
 
 
 def prove(inst: Installation, run: str) -> None:
@@ -13,7 +15,15 @@ def prove(inst: Installation, run: str) -> None:
 
     Raises `Fault` with the worst exit code where one of them does not hold.
     """
+    known = sorted(path.name.removeprefix("producer-") for path in (inst.home / "etc").glob("producer-*"))
+    if run not in known:
+        there = ", ".join(known) or "none: `make demo` makes one"
+        raise Fault(f"RUN={run} is not a run here; there are: {there}.", Exit.BAD_INPUT)
+    if not any(service.running and service.name.startswith("kafka") for service in services(inst)):
+        raise Fault("The servers are stopped, so nothing can be verified: `make up` starts them.")
     label = "" if run == "live" else run
+    if label and Watch(inst, label, ["tweets"]).feeding():
+        raise Fault(f"The run `{run}` is still being fed: verify it when its tweets have come to their end.")
     fed = load_fed(inst, label)
     paths = [str(path) for path in fed_truths(inst, label)]
     if fed.truths and not paths:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,13 @@ from citypulse.events.messages import BadFileError, Message, load
 
 SEED = 1
 """The generator's seed: every demo shows the same cities and users, at its own time."""
+
+
+SPEED = 50.0
+"""How many times as fast as they came stored tweets are played; those moved to now keep their pace."""
+
+LONG_S = 900.0
+"""A demo that takes longer says so before it begins."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ def _generated(demand: Demand) -> Source:
     duration_s = demand.duration_s or DEFAULT_DURATION_S
     countries = () if demand.countries in ((), ALL_COUNTRIES) else demand.countries
     return Source(
-        title=f"the generator: {rate:,.0f} tweets a second for {duration_s:,.0f} s",
+        title=f"the generator: {rate:,.0f} tweets a second for {duration_s:,.0f} s, a fifth of them retweets,"
+        f" which no rule for places matches; countries: {', '.join(demand.countries or ALL_COUNTRIES)}",
         replay={
             "source": {"generate": True},
             "generator": {"seed": SEED, "duration_seconds": duration_s, "countries": list(countries)},
@@ -63,17 +72,57 @@ def _stored(demand: Demand) -> Source:
             f"      {report.without_tweet} lines of {demand.tweets} hold no tweet and are left out",
             markup=False,
         )
+    located = [message for message in messages if (message.data.get("geo") or {}).get("place_id")]
+    if not located:
+        raise Fault(
+            f"TWEETS={demand.tweets} cannot be used: none of its {len(messages):,} tweets has a place, so"
+            " none can be counted; give tweets with geo.place_id.",
+            Exit.BAD_INPUT,
+        )
     found = _countries_in(messages)
     countries = demand.countries or found or ALL_COUNTRIES
-    pace = f"{demand.rate:,.0f} a second" if demand.rate else "at their own pace, at most 50 times as fast"
+    _say_what_is_nowhere(located, countries)
+    speed = 1.0 if demand.shift_now else SPEED
+    seconds = len(messages) / demand.rate if demand.rate else _span_s(messages) / speed
+    pace = f"{demand.rate:,.0f} a second" if demand.rate else f"{speed:g} times as fast as they came"
+    if seconds > LONG_S:
+        console.print(
+            f"      they span so long a time that this takes {seconds / 3600:,.1f} hours; RATE=50 takes"
+            f" {len(messages) / 50:,.0f} s",
+            markup=False,
+        )
     return Source(
-        title=f"{len(messages):,} tweets of {demand.tweets}, {pace}; countries: {', '.join(countries)}",
+        title=f"{len(messages):,} tweets of {demand.tweets} ({len(located):,} with a place), {pace}: about"
+        f" {seconds:,.0f} s; countries: {', '.join(countries)}",
         replay={
             "source": {"tweets": str(demand.tweets), "shift": "now" if demand.shift_now else ""},
-            "play": {"rate": demand.rate or 0.0, "speed": 1.0 if demand.shift_now else 50.0, "hold": True},
+            "play": {"rate": demand.rate or 0.0, "speed": speed, "hold": True},
         },
         countries=countries,
     )
+
+
+def _say_what_is_nowhere(located: list[Message], countries: tuple[str, ...]) -> None:
+    """A place without a country takes the one that the rule names, if that is a single one."""
+    if len(countries) == 1 and countries != ALL_COUNTRIES:
+        return
+    without = sum(not _countries_in([message]) for message in located)
+    if without:
+        console.print(
+            f"      the places of {without:,} tweets name no country: they count under ZZ; with COUNTRIES=CA,"
+            " or any single country, they count there",
+            markup=False,
+        )
+
+
+def _span_s(messages: list[Message]) -> float:
+    """Seconds from the first to the last of their creation times."""
+    times = [
+        datetime.datetime.fromisoformat(str(message.data["created_at"])).timestamp()
+        for message in messages
+        if message.data.get("created_at")
+    ]
+    return max(times) - min(times) if times else 0.0
 
 
 def _countries_in(messages: list[Message]) -> tuple[str, ...]:

@@ -23,6 +23,10 @@ SETTLED_S = 20.0
 """What has not come when nothing was on its way for so long does not come: the ledgers say what it was."""
 
 
+PAUSE_S = 10.0
+"""A pause of the source that is worth a word."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """How many messages were sent by the source, are in Kafka's topics, and were counted by the job."""
@@ -35,6 +39,8 @@ class Progress:
     counted: int
     caught_up: bool
     """Every partition is processed to its end."""
+    due_in_s: float
+    """How long the source pauses, because its next tweet is not due yet."""
 
     @property
     def idle(self) -> bool:
@@ -47,7 +53,10 @@ class Progress:
         return self.idle and self.in_kafka >= self.sent
 
     def __str__(self) -> str:
-        return f"{self.sent:,} sent, {self.in_kafka:,} in Kafka, {self.counted:,} counted"
+        said = f"{self.sent:,} sent, {self.in_kafka:,} in Kafka, {self.counted:,} counted"
+        return said + (
+            f"; the next tweet is due in {self.due_in_s:,.0f} s" if self.due_in_s > PAUSE_S else ""
+        )
 
 
 class Watch:
@@ -63,10 +72,11 @@ class Watch:
 
     def look(self) -> Progress:
         """Where everything is now."""
-        replay = self._replay()
+        # What was sent is looked at last: the other way round Kafka would seem to have more.
         producer = scrape(self._inst.run_address(self._run, 9301))
         ends = end_offsets(self._bootstrap, self._topics)
         job = scrape(self._inst.run_address(self._run, 9302))
+        replay = self._replay()
         processed = {
             (labels["topic"], int(labels["partition"])): int(offset)
             for labels, offset in (job or {}).get("citypulse_spark_processed_offset", [])
@@ -78,7 +88,12 @@ class Watch:
             in_kafka=sum((ends or {}).values()),
             counted=sum(processed.values()),
             caught_up=bool(ends) and all(processed.get(p, 0) == end for p, end in (ends or {}).items()),
+            due_in_s=float(replay.get("due_in_seconds", 0)) if replay.get("state") == "playing" else 0.0,
         )
+
+    def feeding(self) -> bool:
+        """Whether the source is playing to the producer now."""
+        return self._replay().get("state") == "playing"
 
     def until_sent(self) -> Progress:
         """Wait until the source has sent all it has."""
@@ -97,7 +112,7 @@ class Watch:
             if done(progress):
                 ticker.close(f"{progress}, after {now - began:.0f} s")
                 return progress
-            if progress != last:
+            if progress != last or progress.due_in_s > PAUSE_S:
                 last, moved = progress, now
             elif progress.idle and now - moved > SETTLED_S:
                 ticker.close(f"{progress}; nothing more comes")

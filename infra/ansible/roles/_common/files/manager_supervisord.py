@@ -27,7 +27,11 @@ def ensure(settings, name, check):
     words; an empty list when all was as wanted.
     """
     if check:
-        return [] if state(settings, name)["running"] else ["start"]
+        if not state(settings, name)["running"]:
+            return ["start"]
+        # It only reads.
+        ((_, changed, _),) = _supervisor(settings).reloadConfig()
+        return ["restart"] if name in changed else []
     supervisor = _started(settings)
     ((added, changed, _),) = supervisor.reloadConfig()
     if name in changed:

@@ -9,7 +9,8 @@ moment, so that a stop is heard).
 import time
 from collections.abc import Callable
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
@@ -94,6 +95,20 @@ def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
         for client in made:
             client.close()
         raise
+
+
+def retention_ms(kafka: Kafka, topic: str) -> int:
+    """How long the topic keeps records, in ms.
+
+    Raises:
+        KafkaError: the brokers do not answer.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=list(kafka.bootstrap_servers))
+    try:
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    finally:
+        admin.close()
+    return int(found["topic"][topic]["retention.ms"]["value"])
 
 
 def read_topic(

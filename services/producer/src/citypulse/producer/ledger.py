@@ -22,6 +22,7 @@ from citypulse.producer.config import Config
 from citypulse.producer.errors import BadInputError, StopError
 from citypulse.producer.journal import cursor, segment
 from citypulse.producer.journal.reader import Reader
+from citypulse.producer.journal.segment import Record
 from citypulse.producer.message import Parse, UnusableError
 
 _SHOWN = 5
@@ -67,8 +68,10 @@ class Report(msgspec.Struct):
     kept_from: int | None
     """When the oldest record that the journal keeps was read: ms since the epoch."""
     kept_to: int | None
+    judged: bool
+    """Whether the topics still reach back to any of the messages that are ours."""
     well: bool
-    """Nothing is missing, corrupt or unusable."""
+    """Something could be judged, and nothing is missing, corrupt or unusable."""
 
 
 class Topic(NamedTuple):
@@ -124,9 +127,11 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
     end = 0
     kept: Ids = defaultdict(dict)
     journaled = Account("journaled")
-    reader = Reader(directory, 1, lambda *gap: corrupt.append(gap[0]))
+    # What is missing without a trace is looked for here: pruning may go on meanwhile, up to the cursor.
+    reader = Reader(directory, 0, lambda name, _offset, data, _reason: corrupt.extend([name] if data else ()))
     while records := reader.read(None, 10_000, 16 << 20):
         times += [records[0].at, records[-1].at]
+        corrupt += _absent(directory, end, records)
         end = records[-1].sequence + 1
         _count(((record.payload, record.at) for record in records), parse, journaled, kept)
     reader.close()
@@ -134,6 +139,8 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
         raise BadInputError(
             f"journal.dir = {directory} holds no journal: give the one that the producer writes"
         )
+    if (cursor.load(directory) or 0) > end > 0:
+        corrupt.append("the journal ends before its cursor")
     accounts = [(journaled, kept)]
     doubtful: Ids = defaultdict(dict)
     if truths:
@@ -150,6 +157,7 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
     topics = {topic: _read(config, topic) for topic in sorted(wanted)}
     for account, ids in accounts:
         _subtract(account, ids, topics, doubtful)
+    judged = all(account.ids > account.expired for account, _ in accounts if account.messages)
     return Report(
         accounts=[account for account, _ in accounts],
         topics={topic: found.ids.total() for topic, found in topics.items()},
@@ -158,7 +166,10 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
         corrupt=len(corrupt),
         kept_from=min(times, default=None),
         kept_to=max(times, default=None),
-        well=not corrupt and not any(account.missing or account.unusable for account, _ in accounts),
+        judged=judged,
+        well=judged
+        and not corrupt
+        and not any(account.missing or account.unusable for account, _ in accounts),
     )
 
 
@@ -176,6 +187,17 @@ def _count(messages: Iterable[tuple[bytes, int]], parse: Parse, account: Account
         account.foreign += not deliveries
         for topic, event in deliveries:
             ids[topic][event.id] = max(at, ids[topic].get(event.id, 0))
+
+
+def _absent(directory: Path, expected: int, records: Sequence[Record]) -> list[str]:
+    """A line for each stretch of sequences that neither the journal nor Kafka has."""
+    found = []
+    acknowledged = cursor.load(directory) or 1
+    for record in records:
+        if record.sequence > max(expected, acknowledged):
+            found.append(f"{max(expected, acknowledged)} to {record.sequence - 1}")
+        expected = record.sequence + 1
+    return found
 
 
 def _is_post(payload: bytes) -> bool:
@@ -225,15 +247,17 @@ def _read(config: Config, topic: str) -> Topic:
         ) as client:
             there = brokers.read_topic(client, topic, take, lambda: False)
             starts = client.beginning_offsets(client.assignment()) if there else {}
+        retention = brokers.retention_ms(config.kafka, topic) if any(starts.values()) else 0
     except KafkaError as error:
         raise StopError(f"topic {topic} cannot be read: {type(error).__name__}: {error}") from error
     except msgspec.DecodeError as error:
         raise StopError(f"topic {topic} holds a record that is no event: {error}") from error
     if not there:
         raise StopError(f"topic {topic} does not exist on {', '.join(config.kafka.bootstrap_servers)}")
-    # A partition's records stand in the order of their times, so what came after its oldest is all there.
+    # A partition's records stand in the order of their times, so what came after its oldest is all there; one
+    # that is empty now has lost what was older than the retention time.
     reach = [
-        oldest[partition.partition].timestamp if partition.partition in oldest else began
+        oldest[partition.partition].timestamp if partition.partition in oldest else began - retention
         for partition, start in starts.items()
         if start > 0
     ]
@@ -302,6 +326,7 @@ def _verdict(report: Report) -> str:
             ("ids are missing", any(account.missing for account in report.accounts)),
             ("posts are unusable and not counted", any(account.unusable for account in report.accounts)),
             ("the journal is corrupt", report.corrupt),
+            ("nothing could be judged", not report.judged),
         )
         if is_so
     ]

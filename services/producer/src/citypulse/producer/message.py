@@ -14,8 +14,12 @@ from citypulse.events.event import Event, Ref, post_created_at_ms
 from citypulse.producer.config import Config
 from citypulse.producer.rules import Rule, feed_of, tag_prefix
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_UTC = datetime.UTC
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=_UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
+
+AHEAD_MS = 3600 * 1000
+"""How far a post may be ahead of this host's clock: its time moves the watermark of all counting for good."""
 
 
 class UnusableError(Exception):
@@ -113,9 +117,15 @@ def parser(config: Config, rules: Sequence[Rule]) -> Parse:
 
     def parse(payload: bytes, received: int) -> Parsed:
         try:
-            message = decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UnusableError(f"not a post as X sends it: {error}") from error
+            return understand(payload, received)
+        except UnusableError:
+            raise
+        except Exception as error:
+            # Whatever it is: one message must not keep those behind it waiting.
+            raise UnusableError(f"not a post as X sends it: {type(error).__name__}: {error}") from error
+
+    def understand(payload: bytes, received: int) -> Parsed:
+        message = decoder.decode(payload)
         tags = tuple([rule.tag for rule in message.matching_rules])
         match = matches.get(tags)
         if match is None:
@@ -125,10 +135,13 @@ def parser(config: Config, rules: Sequence[Rule]) -> Parse:
         data = message.data
         history = data.edit_history_tweet_ids
         post = history[0] if history else data.id
-        if data.created_at is not None and post == data.id:
-            at = (data.created_at - _EPOCH) // _MILLISECOND
+        created = data.created_at
+        if created is not None and post == data.id:
+            at = ((created if created.tzinfo else created.replace(tzinfo=_UTC)) - _EPOCH) // _MILLISECOND
         else:
             at = post_created_at_ms(post)
+        if at > received + AHEAD_MS:
+            raise UnusableError("it was created more than an hour after it was received: is the clock right?")
         place_id = country = city = lat = lon = known = None
         geo = data.geo
         if geo is not None:

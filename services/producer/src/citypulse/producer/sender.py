@@ -21,7 +21,7 @@ from citypulse.events import event as events
 from citypulse.producer import brokers, metrics
 from citypulse.producer.config import Config
 from citypulse.producer.in_flight import REFUSED, GivenUpError, InFlight, wait
-from citypulse.producer.journal import cursor
+from citypulse.producer.journal import cursor, segment
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
@@ -54,7 +54,7 @@ class Sender:
         self._set_aside = SetAside(self._directory)
         self._client_id = f"citypulse-producer-{config.name}"
         self._cities: set[str] = set()
-        self._stored = cursor.load(self._directory) or 1
+        self._stored = cursor.load(self._directory) or segment.first_sequence(self._directory)
         self._stored_at = 0.0
         self._handled = self._stored
         self._unsent_at = 0

@@ -18,6 +18,7 @@ from citypulse import places
 from citypulse.producer import health, message, metrics, rules, stream
 from citypulse.producer.config import Config
 from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.journal import owner
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.writer import Writer
 from citypulse.producer.sender import Sender
@@ -67,6 +68,14 @@ class _Threads:
                 # In slices, so that the main thread hears signals.
                 self._changed.wait(min(left, 0.2))
 
+    def ended(self, name: str, seconds: float) -> bool:
+        """Wait for one thread's end, whatever became of the others; whether it has ended in time."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while name in self._running and (left := until - time.monotonic()) > 0:
+                self._changed.wait(min(left, 0.2))
+            return name not in self._running
+
 
 def run(config: Config, token: str) -> None:
     """Stream until SIGTERM or SIGINT, then drain and return.
@@ -77,6 +86,7 @@ def run(config: Config, token: str) -> None:
     wanted = rules.configured(config)
     writer = Writer(Path(config.journal.dir), config.journal.segment_bytes)
     journal = config.journal
+    owner.claim(Path(journal.dir), config.name, writer.next_sequence)
     committer = Committer(writer, journal.group_records, journal.group_ms / 1000, journal.max_bytes)
     cities_topic = places.topic_name(config.run)
     sender = Sender(config, message.parser(config, wanted), committer, cities_topic)
@@ -99,23 +109,20 @@ def run(config: Config, token: str) -> None:
     log.info("producer: stops", failed=bool(threads.failure))
     stopping.set()
     client.close()
-    threads.wait(lambda: "stream" not in threads.alive(), config.x.connect_seconds + 1)
+    # Each waits for the one before it, a failure or not: what was read is to be journaled.
+    threads.ended("stream", config.x.connect_seconds + 1)
     committer.close()
-    threads.wait(lambda: "committer" not in threads.alive(), config.stop_seconds)
+    journaled = threads.ended("committer", config.stop_seconds)
+    if committer.unjournaled:
+        log.error("producer: messages were read and could not be journaled", messages=committer.unjournaled)
     sender.stop(config.stop_seconds if not threads.failure else 1.0)
-    _wait_for_sender(threads, config.stop_seconds + 10)
+    threads.ended("sender", config.stop_seconds + 10)
     server.shutdown()
-    writer.close()
+    if journaled:
+        writer.close()
     if threads.failure:
         _raise(*threads.failure)
     log.info("producer: stopped", left_in_journal=committer.durable - sender.acknowledged)
-
-
-def _wait_for_sender(threads: _Threads, seconds: float) -> None:
-    """Unlike `_Threads.wait`, also after a failure: its cursor spares copies."""
-    until = time.monotonic() + seconds
-    while "sender" in threads.alive() and time.monotonic() < until:
-        time.sleep(0.02)
 
 
 def _watch(writer: Writer, committer: Committer, sender: Sender) -> None:

@@ -5,6 +5,7 @@ reconnects many times a second. What X sends is handed on as bytes; nothing here
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ FIELDS = {
     "place_fields": ["country", "country_code", "full_name", "geo", "id", "name", "place_type"],
 }
 """What is asked of X with each post: what an event needs and the retweets' places will, not more."""
+
+_LAST_SECONDS = 1.0
 
 _TWEEPY_HOST = "https://api.twitter.com"
 
@@ -56,6 +59,7 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         self._x = x
         self.session = _Session(x, token)
         self._closing = threading.Event()
+        self._closed_at = 0.0
         self._response: requests.Response | None = None
 
     def rules(self) -> list[Existing]:
@@ -110,14 +114,16 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
                 *lines, rest = (rest + chunk if rest else chunk).split(b"\n")
                 if lines:
                     yield [line[:-1] if line.endswith(b"\r") else line for line in lines]
-            if rest:
+            # What was cut by our own end is the beginning of a message, which X has not finished.
+            if rest and not self._closing.is_set():
                 yield [rest]
         finally:
             self._response = None
             response.close()
 
     def close(self) -> None:
-        """End the connection, from another thread: its reader sees an orderly end."""
+        """End the connection, from another thread: its reader gets what is here already, then an end."""
+        self._closed_at = time.monotonic()
         self._closing.set()
         response = self._response
         if response is not None:
@@ -141,7 +147,8 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         self._response = response
 
     def _read(self, response: requests.Response) -> bytes:
-        if self._closing.is_set():
+        # A busy stream goes on arriving although its end was asked for.
+        if self._closing.is_set() and time.monotonic() - self._closed_at > _LAST_SECONDS:
             return b""
         try:
             data: bytes = response.raw.read1(READ_BYTES, decode_content=True)

@@ -58,6 +58,8 @@ class Delivery:
         self.first_at: int | None = None
         self.last_at: int | None = None
         self.late_seconds = 0.0
+        self.due_in_seconds = 0.0
+        """How long the next message is not due yet; 0 while messages are due."""
         self._source, self._pace, self._truth, self._limits = source, pace, truth, limits
         self._hold_streams, self._buffer_bytes = hold_streams, buffer_bytes
         self._unsent: dict[str, list[bytes]] = {}
@@ -127,6 +129,7 @@ class Delivery:
         while True:
             await self._while_held()
             early = at - self._clock.now()
+            self.due_in_seconds = max(early, 0.0)
             if early <= 0:
                 self.late_seconds = -early if not self._pace.unlimited else 0.0
                 return

@@ -141,6 +141,7 @@ def _status(delivery: Delivery, truth: Truth) -> Json:
         "first_at": delivery.first_at,
         "last_at": delivery.last_at,
         "late_seconds": round(delivery.late_seconds, 3),
+        "due_in_seconds": round(delivery.due_in_seconds, 3),
         "streams": [
             {
                 "stream": one.number,

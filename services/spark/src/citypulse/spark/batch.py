@@ -24,6 +24,7 @@ class Sink:
         self._names = Names(config)
         self._repairs = Repairs(session, config.keyspace)
         self._broadcast: Broadcast[Any] | None = None
+        self._stamp = 0
 
     def learn(self) -> None:
         """Read new names, and name what waits for them."""
@@ -40,7 +41,9 @@ class Sink:
             plain = {city: tuple(name) for city, name in self._names.known.items()}
             self._broadcast = self._context.broadcast(plain)
         began = time.monotonic()
-        task = _task(self._config, self._broadcast)
+        # One clock for all executors, and never back.
+        self._stamp = max(self._stamp + 1, time.time_ns() // 1000)
+        task = _task(self._config, self._broadcast, self._stamp)
         # One action on the batch: a second one would compute it, and count what is observed, again.
         written: list[Written] = cells.rdd.mapPartitions(task).collect()
         self._repairs.add([city for one in written for city in one.unnamed])
@@ -53,9 +56,9 @@ class Sink:
         self._names.close()
 
 
-def _task(config: Config, names: "Broadcast[Any]") -> Callable[[Any], Any]:
-    return partial(_write, cassandra=config.cassandra, keyspace=config.keyspace, names=names)
+def _task(config: Config, names: "Broadcast[Any]", stamp: int) -> Callable[[Any], Any]:
+    return partial(_write, cassandra=config.cassandra, keyspace=config.keyspace, names=names, stamp=stamp)
 
 
-def _write(rows: Any, *, cassandra: Any, keyspace: str, names: "Broadcast[Any]") -> Any:
-    return write(rows, cassandra, keyspace, names.value)
+def _write(rows: Any, *, cassandra: Any, keyspace: str, names: "Broadcast[Any]", stamp: int) -> Any:
+    return write(rows, cassandra, keyspace, names.value, stamp)

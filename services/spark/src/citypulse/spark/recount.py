@@ -160,4 +160,7 @@ def _feeds(message: Message) -> set[str]:
 
 
 def _milliseconds(created_at: str) -> int:
-    return (datetime.datetime.fromisoformat(created_at) - _EPOCH) // datetime.timedelta(milliseconds=1)
+    moment = datetime.datetime.fromisoformat(created_at)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)

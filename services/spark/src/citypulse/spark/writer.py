@@ -6,7 +6,6 @@ and last tweet need no reading either: their cells are written with a timestamp 
 end, and Cassandra keeps the greater one.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -26,13 +25,13 @@ _COUNTS = ("tweets", "originals", "replies", "quotes", "active_users")
 
 _CITY_WINDOWS = """INSERT INTO {keyspace}.city_windows (feed, country, city_id, window_start,
   tweets, originals, replies, quotes, active_users, users_sketch, updated_at, name, lat, lon)
-  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _WINDOWS_BY_COUNTRY = """INSERT INTO {keyspace}.windows_by_country (feed, country, window_start, city_id,
   tweets, originals, replies, quotes, active_users, updated_at, name, lat, lon)
-  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _COUNTRY_WINDOWS = """INSERT INTO {keyspace}.country_windows (feed, country, window_start,
   tweets, originals, replies, quotes, active_users, unresolved, users_sketch, updated_at)
-  VALUES (?,?,?,?,?,?,?,?,?,?,?)"""
+  VALUES (?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _CITY_NAME = "UPDATE {keyspace}.cities SET name = ?, lat = ?, lon = ? WHERE country = ? AND city_id = ?"
 _FIRST_SEEN = (
     "UPDATE {keyspace}.cities USING TIMESTAMP ? SET first_seen = ? WHERE country = ? AND city_id = ?"
@@ -63,31 +62,37 @@ _targets: dict[str, _Target] = {}
 """One session for each process of an executor, kept from batch to batch."""
 
 
-def write(cells: Iterable[Any], cassandra: Cassandra, keyspace: str, names: Names) -> Iterator[Written]:
-    """Write the cells of one partition of the query's result; raises what Cassandra answered if it cannot be
-    done in time."""
+def write(
+    cells: Iterable[Any], cassandra: Cassandra, keyspace: str, names: Names, stamp: int
+) -> Iterator[Written]:
+    """Write the cells of one partition of the query's result.
+
+    `stamp` (microseconds since the epoch) is the batch's and greater than that of any batch before: an
+    executor that comes late with an older batch can't put its counts over newer ones. Raises what Cassandra
+    answered if it cannot be done in time.
+    """
     rows = list(cells)
     if not rows:
         return
     target = _target(cassandra, keyspace)
     partitions: dict[tuple[Any, ...], list[tuple[Any, int]]] = defaultdict(list)
     cities: dict[tuple[str, str], tuple[int, int]] = {}
-    now = time.time_ns() // 1_000_000
+    now = stamp // 1000
     unknown = (UNSET_VALUE, UNSET_VALUE, UNSET_VALUE)
     for cell in rows:
         feed, country, city, start = cell["feed"], cell["country"], cell["city_id"], cell["window_start"]
         counts = [cell[name] for name in _COUNTS]
         sketch = bytes(cell["users_sketch"])
         if not city:
-            country_row = (feed, country, start, *counts, cell["unresolved"], sketch, now)
+            country_row = (feed, country, start, *counts, cell["unresolved"], sketch, now, stamp)
             partitions["country", feed, country].append(
                 (target.country_windows.bind(country_row), len(sketch))
             )
             continue
         name = names.get(city, unknown)
-        city_row = (feed, country, city, start, *counts, sketch, now, *name)
+        city_row = (feed, country, city, start, *counts, sketch, now, *name, stamp)
         partitions["city", feed, country, city].append((target.city_windows.bind(city_row), len(sketch)))
-        window_row = (feed, country, start, city, *counts, now, *name)
+        window_row = (feed, country, start, city, *counts, now, *name, stamp)
         partitions["window", feed, country, start].append((target.windows_by_country.bind(window_row), 0))
         first, last = cities.get((country, city), (cell["first_at"], cell["last_at"]))
         cities[country, city] = (min(first, cell["first_at"]), max(last, cell["last_at"]))

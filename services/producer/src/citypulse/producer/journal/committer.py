@@ -29,6 +29,7 @@ class Committer:
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._pending: list[tuple[int, bytes]] = []
+        self._group: list[tuple[int, bytes]] = []
         self._pending_bytes = 0
         self._pending_since = 0.0
         self._closing = False
@@ -54,6 +55,12 @@ class Committer:
             self._pending_bytes += sum(map(len, payloads))
             if not before or before < self._group_records <= len(self._pending):
                 self._changed.notify_all()
+
+    @property
+    def unjournaled(self) -> int:
+        """How many payloads were handed over and are not on disk."""
+        with self._changed:
+            return len(self._pending) + len(self._group)
 
     def wait_beyond(self, sequence: int, seconds: float) -> None:
         """Return once a record from this sequence on is on disk, or when the time is over."""
@@ -81,6 +88,7 @@ class Committer:
         while group := self._next_group():
             self._writer.append(group)
             with self._changed:
+                self._group = []
                 self.durable = self._writer.next_sequence
                 self._changed.notify_all()
             metrics.accepted.inc(len(group))
@@ -96,6 +104,7 @@ class Committer:
                 self._changed.wait(max(wait, 0.001))
                 self._prune_now()
             group, self._pending = self._pending, []
+            self._group = group
             self._pending_bytes = 0
             self._changed.notify_all()
             return group
@@ -112,4 +121,4 @@ class Committer:
     def _prune_now(self) -> None:
         prune, self._prune = self._prune, None
         if prune:
-            self._writer.prune(*prune)
+            self._writer.prune(*prune, self._max_bytes)

@@ -17,7 +17,7 @@ class Reader:
     """A position in a journal. Reads beside the writer, in its process or in another; takes no lock."""
 
     def __init__(self, directory: Path, sequence: int, on_corrupt: OnCorrupt) -> None:
-        """Begin at a sequence, or at the oldest record that is kept if that is later."""
+        """Begin at a sequence; at 0, with the oldest record that is kept."""
         self._directory = directory
         self._on_corrupt = on_corrupt
         self.sequence = sequence
@@ -27,6 +27,7 @@ class Reader:
         self._buffer = b""
         self._position = 0
         self._offset = 0
+        self._reported = False
 
     def read(self, before: int | None, max_records: int, max_bytes: int) -> list[Record]:
         """The next records.
@@ -53,6 +54,11 @@ class Reader:
             record, end = sound
             if before is not None and record.sequence >= before:
                 break
+            if record.sequence > self.sequence > 0 and not self._reported:
+                self._report(
+                    self._position, f"records {self.sequence} to {record.sequence - 1} are not there"
+                )
+            self._reported = False
             self._position = end
             if record.sequence >= self.sequence:
                 self.sequence = record.sequence + 1
@@ -115,5 +121,6 @@ class Reader:
 
     def _report(self, end: int, reason: str) -> None:
         start = self._offset - (len(self._buffer) - self._position)
+        self._reported = True
         self._on_corrupt(self._path.name, start, self._buffer[self._position : end], reason)
         self._position = end

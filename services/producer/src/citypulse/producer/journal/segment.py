@@ -74,6 +74,12 @@ def paths(directory: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
+def first_sequence(directory: Path) -> int:
+    """The sequence of the oldest record that is kept, or of the first one there will be."""
+    found = paths(directory)
+    return found[0][0] if found else 1
+
+
 def header(first_sequence: int, created: int) -> bytes:
     """The first bytes of a segment."""
     head = _HEADER.pack(MAGIC, VERSION, 0, first_sequence, created)

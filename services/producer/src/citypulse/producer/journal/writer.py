@@ -79,16 +79,18 @@ class Writer:
         self._sizes[self._segments[-1][0]] = self._size
         self.next_sequence = sequence
 
-    def prune(self, before: int, keep_seconds: float) -> None:
+    def prune(self, before: int, keep_seconds: float, max_bytes: int) -> None:
         """Delete segments whose records are all acknowledged, once they are old enough. The newest one stays.
 
         Args:
             before: a sequence; what is before it is acknowledged, and a cursor on disk says so.
-            keep_seconds: how long a segment is kept after its last record.
+            keep_seconds: how long a segment is kept after its last record,
+            max_bytes: unless the journal has this size: what Kafka has must not stop what X sends.
         """
         while len(self._segments) > 1 and self._segments[1][0] <= before:
             first, path = self._segments[0]
-            if keep_seconds and time.time() - path.stat().st_mtime < keep_seconds:
+            young = time.time() - path.stat().st_mtime < keep_seconds
+            if young and self.size < max_bytes:
                 return
             files.delete(path)
             del self._segments[0], self._sizes[first]

@@ -1,0 +1,34 @@
+"""Whose journal it is: the file `producer` holds the name under which its records were accepted.
+
+A producer knows its own messages by its name, which is in the tags of its rules on X: under another name what
+waits in the journal would be taken for another's, and passed over.
+"""
+
+from pathlib import Path
+
+from citypulse.producer.errors import BadInputError
+from citypulse.producer.journal import cursor, files
+
+
+def claim(directory: Path, name: str, end: int) -> None:
+    """Take the journal for the producer of that name.
+
+    Args:
+        directory: of the journal, whose writer the caller is.
+        name: of the producer.
+        end: the sequence after the last record.
+
+    Raises:
+        BadInputError: records of another name wait in it.
+    """
+    path = directory / "producer"
+    before = path.read_text().strip() if path.exists() else name
+    waiting = end - (cursor.load(directory) or 1)
+    if before != name and waiting > 0:
+        raise BadInputError(
+            f"name = {name!r} cannot be: {waiting} messages in journal.dir = {directory} were accepted as"
+            f" {before!r} and are not in Kafka yet; start that producer until they are, or give this one a"
+            " journal of its own"
+        )
+    if before != name or not path.exists():
+        files.replace(path, name.encode() + b"\n")

@@ -1,0 +1,23 @@
+"""A journal belongs to the name under which its records were accepted."""
+
+from pathlib import Path
+
+import pytest
+
+from citypulse.producer.errors import BadInputError
+from citypulse.producer.journal import cursor, owner
+
+
+def test_the_same_name_goes_on(tmp_path: Path) -> None:
+    owner.claim(tmp_path, "main", 1)
+    owner.claim(tmp_path, "main", 100)
+
+
+def test_another_name_is_refused_while_records_wait_and_taken_when_none_do(tmp_path: Path) -> None:
+    owner.claim(tmp_path, "main", 1)
+    cursor.store(tmp_path, 40)
+    with pytest.raises(BadInputError, match=r"name = 'other' cannot be: 3 messages in .* as 'main'"):
+        owner.claim(tmp_path, "other", 43)
+    owner.claim(tmp_path, "other", 40)
+    with pytest.raises(BadInputError, match="as 'other'"):
+        owner.claim(tmp_path, "main", 43)
