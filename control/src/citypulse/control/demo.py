@@ -27,9 +27,7 @@ def demo(inst: Installation, demand: Demand) -> None:
     check_machine(inst)
     console.print(f"citypulse demo: {what.title}", markup=False)
     if fed.truths:
-        console.print(
-            f"It goes on with the last one and its rule: {', '.join(fed.countries)}", markup=False
-        )
+        console.print(f"It goes on with the last one and its rule: {', '.join(fed.countries)}", markup=False)
 
     with steps.step("archives: servers' jars and services' wheels, checked against their locks"):
         build(inst.checkout, inst.home, inst.cache)

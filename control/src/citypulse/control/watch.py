@@ -54,9 +54,8 @@ class Progress:
 
     def __str__(self) -> str:
         said = f"{self.sent:,} sent, {self.in_kafka:,} in Kafka, {self.counted:,} counted"
-        return said + (
-            f"; the next tweet is due in {self.due_in_s:,.0f} s" if self.due_in_s > PAUSE_S else ""
-        )
+        pause = f"; the next tweet is due in {self.due_in_s:,.0f} s"
+        return said + (pause if self.due_in_s > PAUSE_S else "")
 
 
 class Watch:
