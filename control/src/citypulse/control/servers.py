@@ -57,7 +57,7 @@ def _running(inst: Installation) -> str:
     return " ".join(
         f"{service.name}={service.pid}"
         for service in services(inst)
-        if service.running and service.name.startswith(SERVERS)
+        if service.pid and service.name.startswith(SERVERS)
     )
 
 
