@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,3 +67,29 @@ def test_a_token_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="X_BEARER_TOKEN_FILE=") as caught:
         live.from_environment({"X_BEARER_TOKEN_FILE": str(binary), "COUNTRIES": "CA"})
     assert caught.value.code == Exit.BAD_INPUT
+
+
+def test_who_ends_the_command_alone_ends_its_playbook_too(tmp_path: Path) -> None:
+    """No playbook goes on behind the lock of a command that is gone."""
+    mark = tmp_path / "ended"
+    playbook = tmp_path / "ansible-playbook"
+    playbook.write_text(
+        f"#!/bin/sh\ntrap 'echo yes >{mark}; exit 99' INT\necho here >{tmp_path / 'began'}\n"
+        "i=0; while [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done\n"
+    )
+    playbook.chmod(0o755)
+    program = (
+        "import sys; from pathlib import Path; from citypulse.control import cli, playbook\n"
+        f"sys.executable = {str(tmp_path / 'python')!r}\n"
+        f"sys.argv = ['citypulse-control', 'status']\n"
+        "cli.status.show = lambda inst: playbook.play(inst, 'site', {})\n"
+        "cli.main()\n"
+    )
+    command = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "VARS": ""})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "began").exists():
+        assert time.monotonic() < deadline, "the playbook did not begin"
+        time.sleep(0.05)
+    command.send_signal(signal.SIGTERM)
+    assert command.wait(60) == 130
+    assert mark.exists()

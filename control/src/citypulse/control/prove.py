@@ -19,7 +19,7 @@ def prove(inst: Installation, run: str) -> None:
     if run not in known:
         there = ", ".join(known) or "none: `make demo` makes one"
         raise Fault(f"RUN={run} is not a run here; there are: {there}.", Exit.BAD_INPUT)
-    if not any(service.running and service.name.startswith("kafka") for service in services(inst)):
+    if not any(service.pid and service.name.startswith("kafka") for service in services(inst)):
         raise Fault("The servers are stopped, so nothing can be verified: `make up` starts them.")
     label = "" if run == "live" else run
     if label and Watch(inst, label, ["tweets"]).feeding():
