@@ -2,5 +2,5 @@
 death.
 
 `segment` draws the file format, `writer` appends, `committer` groups appends of the stream, `reader` reads in
-order, `cursor` remembers how far Kafka has acknowledged.
+order, `cursor` remembers how far Kafka has acknowledged, `owner` under which name it was accepted.
 """
