@@ -2,7 +2,7 @@
 
 import pytest
 
-from citypulse.producer.backoff import Backoff
+from citypulse.producer.stream.backoff import Backoff
 from citypulse.producer.config import X
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from citypulse import places
 from citypulse.events.messages import Report, read
-from citypulse.producer import message, rules
+from citypulse.producer import message
+from citypulse.producer.stream import rules
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.message import Parse, Parsed, UnusableError
 from tests.outside import outside

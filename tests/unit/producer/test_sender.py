@@ -13,12 +13,14 @@ from kafka.future import Future
 
 from citypulse import places
 from citypulse.events import event as events
-from citypulse.producer import brokers, message, metrics, rules
-from citypulse.producer import sender as senders
+from citypulse.producer import message, metrics
+from citypulse.producer.send import brokers
+from citypulse.producer.stream import rules
+from citypulse.producer.send import sender as senders
 from citypulse.producer.config import Config, Feed, Journal, Kafka
 from citypulse.producer.journal import cursor
 from citypulse.producer.journal.writer import Writer
-from citypulse.producer.sender import Sender
+from citypulse.producer.send.sender import Sender
 
 DEADLINE = 30.0
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from citypulse.producer import metrics, stream
+from citypulse.producer import metrics
+from citypulse.producer.stream import streaming
 from citypulse.producer.config import Config, Feed, Journal, X
 from citypulse.producer.errors import RefusedError
-from citypulse.producer.rules import Rule, configured
-from citypulse.producer.x import BrokenError, HttpError, StalledError, XClient
+from citypulse.producer.stream.rules import Rule, configured
+from citypulse.producer.stream.client import BrokenError, HttpError, StalledError, XClient
 
 from .fake_x import BEARER, Connection, FakeX, serving
 
@@ -44,7 +45,7 @@ class Journaled:
 
 
 class Running:
-    """`stream.run` in a thread."""
+    """`streaming.run` in a thread."""
 
     def __init__(self, x: X, token: str = BEARER, feeds: tuple[Feed, ...] = FEEDS) -> None:
         self.config = Config(x=x, feeds=feeds, journal=Journal("j"))
@@ -57,7 +58,7 @@ class Running:
 
     def _run(self) -> None:
         try:
-            stream.run(self.config, configured(self.config), self.client, self.journal, self.stopping)  # type: ignore[arg-type]
+            streaming.run(self.config, configured(self.config), self.client, self.journal, self.stopping)  # type: ignore[arg-type]
         except BaseException as error:  # noqa: BLE001 - a test looks at it
             self.error = error
 
@@ -269,7 +270,7 @@ def test_rules_become_what_is_wanted_and_those_of_others_stay() -> None:
         ]
         client = XClient(settings_for(server), BEARER)
         wanted = [Rule("citypulse/main/all/1", "place_country:CA", frozenset({"CA"}))]
-        stream.bring_rules(client, wanted, "main")
+        streaming.bring_rules(client, wanted, "main")
         assert [(rule["value"], rule.get("tag")) for rule in server.rules] == [
             ("cats", "mine"),
             ("dogs", None),
@@ -277,7 +278,7 @@ def test_rules_become_what_is_wanted_and_those_of_others_stay() -> None:
             ("place_country:CA", "citypulse/main/all/1"),
         ]
         before = list(server.rules)
-        stream.bring_rules(client, wanted, "main")
+        streaming.bring_rules(client, wanted, "main")
         assert server.rules == before
 
 
@@ -288,7 +289,7 @@ def test_a_rule_that_x_does_not_take_is_said() -> None:
         ]
         client = XClient(settings_for(server), BEARER)
         with pytest.raises(RefusedError, match=r"place_country:CA.*no such operator"):
-            stream.bring_rules(client, configured(Config(feeds=FEEDS, journal=Journal("j"))), "main")
+            streaming.bring_rules(client, configured(Config(feeds=FEEDS, journal=Journal("j"))), "main")
 
 
 def test_a_server_that_is_not_there_is_a_broken_connection() -> None:

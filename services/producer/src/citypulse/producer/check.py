@@ -8,9 +8,10 @@ import click
 from kafka.errors import KafkaError
 
 from citypulse import places
-from citypulse.producer import brokers, rules
+from citypulse.producer.send import brokers
+from citypulse.producer.stream import rules
 from citypulse.producer.config import Config
-from citypulse.producer.x import BrokenError, HttpError, XClient
+from citypulse.producer.stream.client import BrokenError, HttpError, XClient
 
 
 def run(config: Config, token: str) -> bool:

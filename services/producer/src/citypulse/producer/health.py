@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from citypulse.producer import metrics
 from citypulse.producer.config import Http
 from citypulse.producer.errors import BadInputError
-from citypulse.producer.sender import Sender
+from citypulse.producer.send.sender import Sender
 
 THREADS = ("stream", "committer", "sender")
 SLOW_SECONDS = 30.0

@@ -17,7 +17,9 @@ import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
-from citypulse.producer import brokers, message, rules
+from citypulse.producer import message
+from citypulse.producer.send import brokers
+from citypulse.producer.stream import rules
 from citypulse.producer.config import Config
 from citypulse.producer.errors import BadInputError, StopError
 from citypulse.producer.journal import cursor, segment

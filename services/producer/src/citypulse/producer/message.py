@@ -12,7 +12,7 @@ import msgspec
 from citypulse import places
 from citypulse.events.event import Event, Ref, post_created_at_ms
 from citypulse.producer.config import Config
-from citypulse.producer.rules import Rule, feed_of, tag_prefix
+from citypulse.producer.stream.rules import Rule, feed_of, tag_prefix
 
 _UTC = datetime.UTC
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=_UTC)

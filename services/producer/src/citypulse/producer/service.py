@@ -15,14 +15,16 @@ from pathlib import Path
 import structlog
 
 from citypulse import places
-from citypulse.producer import health, message, metrics, rules, stream
+from citypulse.producer import health, message, metrics
+from citypulse.producer.stream import rules
+from citypulse.producer.stream import streaming
 from citypulse.producer.config import Config
 from citypulse.producer.errors import ShortError, StopError
 from citypulse.producer.journal import owner
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.writer import Writer
-from citypulse.producer.sender import Sender
-from citypulse.producer.x import XClient
+from citypulse.producer.send.sender import Sender
+from citypulse.producer.stream.client import XClient
 
 log = structlog.get_logger()
 
@@ -102,7 +104,7 @@ def run(config: Config, token: str) -> None:
     threads.start("http", server.serve_forever)
     threads.start("sender", sender.run)
     threads.start("committer", committer.run)
-    threads.start("stream", lambda: stream.run(config, wanted, client, committer, stopping))
+    threads.start("stream", lambda: streaming.run(config, wanted, client, committer, stopping))
     log.info("producer: started", name=config.name, run=config.run, journal=journal.dir, x=config.x.base_url)
     threads.wait(stopping.is_set)
 

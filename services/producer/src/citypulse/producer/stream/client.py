@@ -15,7 +15,7 @@ import urllib3
 
 from citypulse.producer.config import X
 from citypulse.producer.errors import RefusedError
-from citypulse.producer.rules import Existing, Rule
+from citypulse.producer.stream.rules import Existing, Rule
 
 READ_BYTES = 256 << 10
 
