@@ -2,8 +2,8 @@
 
 import pytest
 
-from citypulse.producer.stream.backoff import Backoff
 from citypulse.producer.config import X
+from citypulse.producer.stream.backoff import Backoff
 
 
 def test_network_errors_wait_a_quarter_second_longer_each_time_up_to_sixteen() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from citypulse import places
 from citypulse.events.messages import Report, read
 from citypulse.producer import message
-from citypulse.producer.stream import rules
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.message import Parse, Parsed, UnusableError
+from citypulse.producer.stream import rules
 from tests.outside import outside
 
 MONTREAL = {

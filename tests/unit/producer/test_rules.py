@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from citypulse.producer import countries
-from citypulse.producer.stream import rules
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.errors import BadInputError
+from citypulse.producer.stream import rules
 from citypulse.producer.stream.rules import Existing, Rule
 
 CODES = st.lists(st.sampled_from(countries.ALL), min_size=1, unique=True).map(tuple)

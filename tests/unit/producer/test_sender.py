@@ -14,13 +14,13 @@ from kafka.future import Future
 from citypulse import places
 from citypulse.events import event as events
 from citypulse.producer import message, metrics
-from citypulse.producer.send import brokers
-from citypulse.producer.stream import rules
-from citypulse.producer.send import sender as senders
 from citypulse.producer.config import Config, Feed, Journal, Kafka
 from citypulse.producer.journal import cursor
 from citypulse.producer.journal.writer import Writer
+from citypulse.producer.send import brokers
+from citypulse.producer.send import sender as senders
 from citypulse.producer.send.sender import Sender
+from citypulse.producer.stream import rules
 
 DEADLINE = 30.0
 

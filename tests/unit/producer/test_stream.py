@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from citypulse.producer import metrics
-from citypulse.producer.stream import streaming
 from citypulse.producer.config import Config, Feed, Journal, X
 from citypulse.producer.errors import RefusedError
-from citypulse.producer.stream.rules import Rule, configured
+from citypulse.producer.stream import streaming
 from citypulse.producer.stream.client import BrokenError, HttpError, StalledError, XClient
+from citypulse.producer.stream.rules import Rule, configured
 
 from .fake_x import BEARER, Connection, FakeX, serving
 

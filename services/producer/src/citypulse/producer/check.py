@@ -8,9 +8,9 @@ import click
 from kafka.errors import KafkaError
 
 from citypulse import places
+from citypulse.producer.config import Config
 from citypulse.producer.send import brokers
 from citypulse.producer.stream import rules
-from citypulse.producer.config import Config
 from citypulse.producer.stream.client import BrokenError, HttpError, XClient
 
 

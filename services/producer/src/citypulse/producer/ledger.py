@@ -18,14 +18,14 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from citypulse.producer import message
-from citypulse.producer.send import brokers
-from citypulse.producer.stream import rules
 from citypulse.producer.config import Config
 from citypulse.producer.errors import BadInputError, StopError
 from citypulse.producer.journal import cursor, segment
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
 from citypulse.producer.message import Parse, UnusableError
+from citypulse.producer.send import brokers
+from citypulse.producer.stream import rules
 
 _SHOWN = 5
 

@@ -16,14 +16,13 @@ import structlog
 
 from citypulse import places
 from citypulse.producer import health, message, metrics
-from citypulse.producer.stream import rules
-from citypulse.producer.stream import streaming
 from citypulse.producer.config import Config
 from citypulse.producer.errors import ShortError, StopError
 from citypulse.producer.journal import owner
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.writer import Writer
 from citypulse.producer.send.sender import Sender
+from citypulse.producer.stream import rules, streaming
 from citypulse.producer.stream.client import XClient
 
 log = structlog.get_logger()

@@ -19,15 +19,15 @@ from kafka.producer.future import FutureRecordMetadata
 from citypulse import places
 from citypulse.events import event as events
 from citypulse.producer import metrics
-from citypulse.producer.send import brokers
 from citypulse.producer.config import Config
-from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, wait
 from citypulse.producer.journal import cursor, segment
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
 from citypulse.producer.journal.setaside import SetAside
 from citypulse.producer.message import Parse, Parsed, UnusableError
+from citypulse.producer.send import brokers
+from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, wait
 
 log = structlog.get_logger()
 

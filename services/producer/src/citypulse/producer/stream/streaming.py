@@ -8,12 +8,12 @@ import msgspec
 import structlog
 
 from citypulse.producer import metrics
-from citypulse.producer.stream import rules
-from citypulse.producer.stream.backoff import Backoff
 from citypulse.producer.config import Config
 from citypulse.producer.journal.committer import Committer
-from citypulse.producer.stream.rules import Rule
+from citypulse.producer.stream import rules
+from citypulse.producer.stream.backoff import Backoff
 from citypulse.producer.stream.client import BrokenError, HttpError, StalledError, XClient
+from citypulse.producer.stream.rules import Rule
 
 log = structlog.get_logger()
 
