@@ -146,7 +146,7 @@ def test_what_was_accepted_outlives_a_kill_and_a_stop_is_clean(tmp_path: Path) -
             "sender": True,
             "connected": True,
             "brokers": False,
-            "acknowledges": True,
+            "circuit": True,
         }
         assert running.get("/elsewhere")[0] == 404
         running.process.send_signal(signal.SIGTERM)

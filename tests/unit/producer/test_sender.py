@@ -97,6 +97,8 @@ class Durable:
     def durable(self) -> int:
         return self.writer.next_sequence
 
+    fill = 0.1
+
     def wait_beyond(self, _sequence: int, _seconds: float) -> None:
         time.sleep(0.002)
 
@@ -116,7 +118,7 @@ class Running:
         self.directory = directory
         self.kafka = kafka
         parse = message.parser(self.config, rules.configured(self.config))
-        self.sender = Sender(self.config, parse, self.durable, "places")  # type: ignore[arg-type]
+        self.sender = Sender(self.config, parse, self.durable)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self.sender.run, daemon=True)
 
     def journal(self, *payloads: bytes) -> None:

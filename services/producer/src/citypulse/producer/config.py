@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +25,7 @@ RunName = Annotated[str, Meta(pattern=r"^[a-z0-9]{0,32}$")]
 Topic = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(gt=0, le=1)]
 
 
 class X(settings.Section, frozen=True):
@@ -79,7 +80,7 @@ class Journal(settings.Section, frozen=True):
 
 
 class Kafka(settings.Section, frozen=True):
-    """The brokers, and what may be on its way to them."""
+    """The brokers, what may be on its way to them, and when an acknowledged record counts as safe."""
 
     bootstrap_servers: tuple[str, ...] = ("127.0.0.1:9092", "127.0.0.1:9093")
     api_version: Annotated[str, Meta(pattern=r"^\d+\.\d+$")] = "3.9"
@@ -90,6 +91,42 @@ class Kafka(settings.Section, frozen=True):
     batch_bytes: Count = 256 << 10
     compression: Annotated[str, Meta(pattern="^(none|gzip)$")] = "none"
     request_timeout_ms: Count = 30_000
+    durability: Literal["strict", "available"] = "strict"
+    """`strict`: a record is safe once it is acknowledged, which takes `min.insync.replicas` of 2 or more.
+
+    `available`: acknowledged by one replica is enough to go on; the journal keeps such records until all
+    replicas have them, and sends them again if the leader changed meanwhile.
+    """
+    drain_records_per_second: Annotated[float, Meta(ge=0)] = 0.0
+    """At most so many records a second leave the journal; 0: as fast as Kafka takes them."""
+    watchdog_seconds: Seconds = 120.0
+    """From this age of the oldest unacknowledged record on the client is thought to hang, and made anew."""
+    probe_seconds: Seconds = 1.0
+    """Between two looks at the brokers."""
+    probe_timeout_seconds: Seconds = 2.0
+    """How long a broker may take to answer before it counts as not available."""
+
+
+class Circuit(settings.Section, frozen=True):
+    """When to push less, or not at all. Each signal trips at its `high` and lets go at its `low`."""
+
+    window_seconds: Seconds = 10.0
+    """Over which rates are taken."""
+    in_flight_high: Share = 0.7
+    """Of the in-flight buffer; together with a publish share below its low: Kafka takes less than comes."""
+    in_flight_low: Share = 0.3
+    publish_share_low: Seconds = 0.9
+    """Of what was journaled within the window, what was acknowledged in it."""
+    publish_share_high: Seconds = 1.0
+    error_rate_high: Share = 0.5
+    """Of all attempts within the window, those that failed."""
+    unacknowledged_high_seconds: Seconds = 10.0
+    """Age of the oldest record in flight."""
+    unacknowledged_low_seconds: Seconds = 2.0
+    open_seconds: Seconds = 1.0
+    """Until the first probe after opening; doubled after each that fails."""
+    open_max_seconds: Seconds = 15.0
+    probe_records: Count = 100
 
 
 class Http(settings.Section, frozen=True):
@@ -112,6 +149,7 @@ class Config(settings.Section, frozen=True):
     feeds: tuple[Feed, ...] = ()
     journal: Journal = msgspec.field(default_factory=Journal)
     kafka: Kafka = msgspec.field(default_factory=Kafka)
+    circuit: Circuit = msgspec.field(default_factory=Circuit)
     http: Http = msgspec.field(default_factory=Http)
 
     def topic(self, name: str) -> str:
@@ -176,6 +214,22 @@ def _check(config: Config) -> None:
     for server in config.kafka.bootstrap_servers:
         if not re.match(r"^\S+:\d{1,5}$", server):
             raise BadInputError(f"kafka.bootstrap_servers: {server!r} cannot be: write host:port")
+    circuit = config.circuit
+    for low, high in (
+        ("in_flight_low", "in_flight_high"),
+        ("publish_share_low", "publish_share_high"),
+        ("unacknowledged_low_seconds", "unacknowledged_high_seconds"),
+    ):
+        if getattr(circuit, low) > getattr(circuit, high):
+            raise BadInputError(
+                f"circuit.{low} = {getattr(circuit, low):g} cannot be: it is at most circuit.{high}, which is"
+                f" {getattr(circuit, high):g}"
+            )
+    if config.kafka.watchdog_seconds <= circuit.unacknowledged_high_seconds:
+        raise BadInputError(
+            f"kafka.watchdog_seconds = {config.kafka.watchdog_seconds:g} cannot be: it is more than"
+            f" circuit.unacknowledged_high_seconds, which is {circuit.unacknowledged_high_seconds:g}"
+        )
     if not config.feeds:
         raise BadInputError("feeds is empty: add a [[feeds]] with a name and countries, or give --countries")
     names = [feed.name for feed in config.feeds]

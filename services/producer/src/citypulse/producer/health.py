@@ -12,9 +12,7 @@ from citypulse.producer.config import Http
 from citypulse.producer.errors import BadInputError
 from citypulse.producer.send.sender import Sender
 
-THREADS = ("stream", "committer", "sender")
-SLOW_SECONDS = 30.0
-"""From this age of the oldest unacknowledged record on, Kafka does not take what we send."""
+THREADS = ("stream", "committer", "sender", "brokers")
 
 
 class Health:
@@ -34,7 +32,7 @@ class Health:
         return self.healthy() | {
             "connected": metrics.stream_is("connected"),
             "brokers": self._sender.connected,
-            "acknowledges": self._sender.in_flight.oldest_seconds() < SLOW_SECONDS,
+            "circuit": self._sender.circuit.state in ("closed", "slowed"),
         }
 
 

@@ -13,8 +13,8 @@ def _counter(name: str, meaning: str, *labels: str) -> Counter:
     return Counter(_PREFIX + name, meaning, labels, registry=registry)
 
 
-def _gauge(name: str, meaning: str) -> Gauge:
-    return Gauge(_PREFIX + name, meaning, registry=registry)
+def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
+    return Gauge(_PREFIX + name, meaning, labels, registry=registry)
 
 
 received = _counter("received_total", "Messages read from X")
@@ -32,6 +32,16 @@ places_published = _counter("places_published_total", "Cities published to the t
 unresolved_places = Counter(
     "citypulse_unresolved_places_total", "Posts whose place is not known to be in a city", registry=registry
 )
+send_errors = _counter(
+    "send_errors_total", "Attempts to hand a record to Kafka that failed, by cause", "cause"
+)
+released = _counter(
+    "released_single_copies_total",
+    "Records whose only copy is on one broker that a full journal no longer keeps (durability 'available')",
+)
+circuit_changes = _counter(
+    "circuit_changes_total", "Changes of the circuit, by the state it came to", "state"
+)
 reconnects = _counter("reconnects_total", "Connections to X that ended or failed, by cause", "cause")
 stream_errors = _counter("stream_errors_total", "Errors that X sent within the stream, by title", "title")
 
@@ -40,6 +50,18 @@ stream_state = Enum(
     "What the connection to X is doing",
     states=["starting", "connecting", "connected", "waiting", "stopped"],
     registry=registry,
+)
+circuit_state = Enum(
+    _PREFIX + "circuit_state",
+    "How hard the sender pushes",
+    states=["closed", "slowed", "open", "half_open"],
+    registry=registry,
+)
+circuit_signal = _gauge("circuit_signal", "What the circuit looks at, by signal", "signal")
+brokers_available = _gauge("brokers_available", "Brokers that answered the last look at them")
+brokers_configured = _gauge("brokers_configured", "Brokers in the configuration")
+replicated_lag = _gauge(
+    "unreplicated_records", "Records that are acknowledged and that not all replicas are known to have"
 )
 rules = _gauge("rules", "Rules of this producer on X")
 journal_bytes = _gauge("journal_bytes", "Bytes of the journal's segments")

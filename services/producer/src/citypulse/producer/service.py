@@ -3,6 +3,7 @@
 stream     X → lines                    ends when asked, or when X refuses
 committer  lines → journal              ends after the stream
 sender     journal → Kafka              ends after the committer, drained or out of time
+brokers    looks at the brokers         ends with the sender
 http       /metrics, /healthz, /readyz  ends with the process
 """
 
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import structlog
 
-from citypulse import places
 from citypulse.producer import health, message, metrics
 from citypulse.producer.config import Config
 from citypulse.producer.errors import ShortError, StopError
@@ -89,8 +89,7 @@ def run(config: Config, token: str) -> None:
     journal = config.journal
     owner.claim(Path(journal.dir), config.name, writer.next_sequence)
     committer = Committer(writer, journal.group_records, journal.group_ms / 1000, journal.max_bytes)
-    cities_topic = places.topic_name(config.run)
-    sender = Sender(config, message.parser(config, wanted), committer, cities_topic)
+    sender = Sender(config, message.parser(config, wanted), committer)
     client = XClient(config.x, token)
     threads = _Threads()
     stopping = threading.Event()
@@ -101,6 +100,7 @@ def run(config: Config, token: str) -> None:
         signal.signal(number, lambda *_: stopping.set())
 
     threads.start("http", server.serve_forever)
+    threads.start("brokers", sender.replicas.run)
     threads.start("sender", sender.run)
     threads.start("committer", committer.run)
     threads.start("stream", lambda: streaming.run(config, wanted, client, committer, stopping))
@@ -118,6 +118,7 @@ def run(config: Config, token: str) -> None:
         log.error("producer: messages were read and could not be journaled", messages=committer.unjournaled)
     sender.stop(config.stop_seconds if not threads.failure else 1.0)
     threads.ended("sender", config.stop_seconds + 10)
+    sender.replicas.stop()
     server.shutdown()
     if journaled:
         writer.close()
@@ -137,6 +138,8 @@ def _watch(writer: Writer, committer: Committer, sender: Sender) -> None:
     metrics.journal_oldest_age.set_function(journal_oldest_age)
     metrics.in_flight_records.set_function(lambda: len(sender.in_flight))
     metrics.in_flight_bytes.set_function(lambda: sender.in_flight.bytes)
+    metrics.brokers_configured.set_function(lambda: sender.replicas.view.configured)
+    metrics.replicated_lag.set_function(lambda: max(sender.acknowledged - sender.safe, 0))
     metrics.unacknowledged_age.set_function(sender.in_flight.oldest_seconds)
 
 

@@ -62,6 +62,11 @@ class Committer:
         with self._changed:
             return len(self._pending) + len(self._group)
 
+    @property
+    def fill(self) -> float:
+        """The share of its largest size that the journal has."""
+        return self._writer.size / self._max_bytes
+
     def wait_beyond(self, sequence: int, seconds: float) -> None:
         """Return once a record from this sequence on is on disk, or when the time is over."""
         with self._changed:

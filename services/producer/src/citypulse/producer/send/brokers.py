@@ -21,8 +21,12 @@ GIVE_UP_MS = 24 * 3600 * 1000
 BLOCK_MS = 1000
 _ANSWER_SECONDS = 5.0
 
+Stopping = Callable[[], bool]
+"""Once true, reading ends early."""
 
-def _common(kafka: Kafka, client_id: str) -> dict[str, object]:
+
+def common(kafka: Kafka, client_id: str) -> dict[str, object]:
+    """What every client of the brokers is told."""
     return {
         "bootstrap_servers": list(kafka.bootstrap_servers),
         "client_id": client_id,
@@ -33,14 +37,19 @@ def _common(kafka: Kafka, client_id: str) -> dict[str, object]:
     }
 
 
+def version(kafka: Kafka) -> tuple[int, ...]:
+    """The brokers' version. It is given, not asked for, so that a client starts without them."""
+    return tuple(int(part) for part in kafka.api_version.split("."))
+
+
 def producer(kafka: Kafka, client_id: str) -> KafkaProducer:
     """A client that sends in order, with acks=all.
 
     It starts without brokers, and finds them when they come.
     """
     return KafkaProducer(
-        **_common(kafka, client_id),
-        api_version=tuple(int(part) for part in kafka.api_version.split(".")),
+        **common(kafka, client_id),
+        api_version=version(kafka),
         acks="all",
         enable_idempotence=True,
         delivery_timeout_ms=GIVE_UP_MS,
@@ -77,7 +86,7 @@ def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
 
     try:
         return KafkaConsumer(
-            **_common(kafka, client_id),
+            **common(kafka, client_id),
             kafka_client=make,
             bootstrap_timeout_ms=int(_ANSWER_SECONDS * 1000),
             group_id=None,
@@ -115,7 +124,7 @@ def read_topic(
     client: KafkaConsumer,
     topic: str,
     take: Callable[[ConsumerRecord], None],
-    stopping: Callable[[], bool],
+    stopping: Stopping,
 ) -> bool:
     """Read a topic from its beginning to where it ends now.
 
@@ -158,7 +167,7 @@ def read_topic(
     return True
 
 
-def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Callable[[], bool]) -> set[str]:
+def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Stopping) -> set[str]:
     """The ids of the cities that the topic of places holds.
 
     Raises:

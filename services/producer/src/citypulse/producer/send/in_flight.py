@@ -18,7 +18,11 @@ REFUSED = (InvalidRecordError, MessageSizeTooLargeError, RecordListTooLargeError
 
 
 class GivenUpError(Exception):
-    """The client has given up a record; the text is the cause's name."""
+    """The client has given up a record, or hangs; the text is the cause."""
+
+
+class RefusedBatchError(GivenUpError):
+    """Kafka refuses a batch for good; which record is to blame shows only when each is sent alone."""
 
 
 class _Sent(NamedTuple):
@@ -36,6 +40,8 @@ class InFlight:
         self._kafka = kafka
         self._queue: deque[_Sent] = deque()
         self.bytes = 0
+        self.most = kafka.in_flight_records
+        """How many records may be in flight now; never more than the configuration says."""
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -57,19 +63,25 @@ class InFlight:
         oldest = self._oldest()
         return time.monotonic() - oldest.handed if oldest else 0.0
 
+    def fill(self) -> float:
+        """The share of what the configuration allows that is taken, by records or by bytes."""
+        kafka = self._kafka
+        return max(len(self._queue) / kafka.in_flight_records, self.bytes / kafka.in_flight_bytes)
+
     def is_full(self) -> bool:
         """Whether nothing more may be handed over."""
-        return len(self._queue) >= self._kafka.in_flight_records or self.bytes >= self._kafka.in_flight_bytes
+        return len(self._queue) >= self.most or self.bytes >= self._kafka.in_flight_bytes
 
     def has_room(self) -> bool:
         """Whether a quarter is free:
 
         who has waited for room goes on only then, not with every single record.
         """
-        kafka = self._kafka
+        most = self.most
         return (
-            len(self._queue) <= kafka.in_flight_records * 3 // 4
-            and self.bytes <= kafka.in_flight_bytes * 3 // 4
+            len(self._queue) <= most * 3 // 4
+            and most > 0
+            and self.bytes <= self._kafka.in_flight_bytes * 3 // 4
         )
 
     def add(self, future: FutureRecordMetadata, sequence: int, size: int, at: int, handed: float) -> None:
@@ -87,12 +99,16 @@ class InFlight:
 
     def wait(self, seconds: float) -> None:
         """Return when the oldest record is acknowledged or has failed, or when the time is over."""
-        wait(self._queue[0].future, seconds)
+        if self._queue:
+            wait(self._queue[0].future, seconds)
+        else:
+            time.sleep(seconds)
 
-    def reap(self, on_refused: Callable[[int, KafkaError], None]) -> int:
+    def reap(self, alone: bool, on_refused: Callable[[int, KafkaError], None]) -> int:
         """Take out what is acknowledged, oldest first, up to the first record that is not.
 
         Args:
+            alone: whether each record was sent by itself, so that a refusal is about that record.
             on_refused: called with sequence and reason of a record that Kafka will never take.
 
         Returns:
@@ -100,6 +116,7 @@ class InFlight:
 
         Raises:
             GivenUpError: the oldest record has failed; it stays in the queue.
+            RefusedBatchError: it was refused together with others.
         """
         queue = self._queue
         acknowledged = 0
@@ -110,8 +127,11 @@ class InFlight:
             elif acknowledged:
                 # The next call meets it: those before it are counted first.
                 break
-            elif isinstance(error, REFUSED):
+            elif isinstance(error, REFUSED) and alone:
                 on_refused(queue[0].sequence, error)
+            elif isinstance(error, REFUSED) or type(error) is KafkaError:
+                # The library says plain KafkaError of a record whose batch held an invalid one.
+                raise RefusedBatchError(type(error).__name__)
             else:
                 raise GivenUpError(type(error).__name__)
             self.bytes -= queue.popleft().size

@@ -1,8 +1,9 @@
-"""Sends what is journaled to Kafka, in order, and moves the cursor behind what Kafka has acknowledged.
+"""Sends what is journaled to Kafka, in order, and moves the cursor behind what Kafka safely has.
 
 The journal is the only queue: backlog and live leave through the same door. What is in flight is bounded
-here, for the client bounds nothing. Whenever the client gives up a record, for whatever reason, everything
-unacknowledged is sent again from the journal through a new client: copies are harmless, a hole is not.
+here, for the client bounds nothing. Whenever the client gives up a record, for whatever reason, or hangs,
+everything unacknowledged is sent again from the journal through a new client: copies are harmless, a hole is
+not.
 
 A city that nobody has named yet is published to the topic of places, and acknowledged, before the first event
 in it.
@@ -27,16 +28,23 @@ from citypulse.producer.journal.segment import Record
 from citypulse.producer.journal.setaside import SetAside
 from citypulse.producer.message import Parse, Parsed, UnusableError
 from citypulse.producer.send import brokers
-from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, wait
+from citypulse.producer.send.circuit import Circuit, Signals
+from citypulse.producer.send.cities import Cities
+from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, RefusedBatchError, wait
+from citypulse.producer.send.pace import Pace
+from citypulse.producer.send.replicas import Replicas
 
 log = structlog.get_logger()
 
 BATCH_RECORDS = 500
 BATCH_BYTES = 2 << 20
 CURSOR_SECONDS = 0.5
+_OBSERVE_SECONDS = 0.25
 _REPEAT_SECONDS = 1.0
 _WAIT_SECONDS = 0.1
 _REMIND_SECONDS = 30.0
+_NEARLY_FULL = 0.8
+"""Of the journal's size: from there on it no longer keeps what Kafka has acknowledged."""
 
 
 class _StoppedError(Exception):
@@ -46,22 +54,28 @@ class _StoppedError(Exception):
 class Sender:
     """The way from journal to Kafka. One thread runs it; others may look at its numbers."""
 
-    def __init__(self, config: Config, parse: Parse, committer: Committer, cities_topic: str) -> None:
+    def __init__(self, config: Config, parse: Parse, committer: Committer) -> None:
         self._config = config
         self._parse = parse
         self._committer = committer
-        self._cities_topic = cities_topic
         self._directory = Path(config.journal.dir)
         self._set_aside = SetAside(self._directory)
         self._client_id = f"citypulse-producer-{config.name}"
-        self._cities: set[str] = set()
+        self._cities = Cities(config)
+        self._pace = Pace(config.kafka.drain_records_per_second)
         self._stored = cursor.load(self._directory) or segment.first_sequence(self._directory)
         self._stored_at = 0.0
         self._handled = self._stored
+        self._alone_before = 0
         self._unsent_at = 0
+        self._errors = self._acknowledgements = 0
+        self._observed = 0.0
         self._reminded = 0.0
         self._deadline: float | None = None
         self.in_flight = InFlight(config.kafka)
+        self.circuit = Circuit(config.circuit)
+        topics = {config.topic(feed.topic) for feed in config.feeds} | {self._cities.topic}
+        self.replicas = Replicas(config, frozenset(topics), lambda: self.acknowledged)
         self.connected = False
         """Whether brokers have answered since the client was made."""
 
@@ -70,6 +84,13 @@ class Sender:
         """The sequence before which every record is in Kafka, or set aside."""
         oldest = self.in_flight.sequence
         return self._handled if oldest is None else oldest
+
+    @property
+    def safe(self) -> int:
+        """The sequence before which no record is needed in the journal any more."""
+        if self._config.kafka.durability == "strict":
+            return self.acknowledged
+        return min(self.acknowledged, self.replicas.replicated)
 
     @property
     def oldest_at(self) -> int | None:
@@ -90,7 +111,7 @@ class Sender:
                 try:
                     self._pump(client, reader)
                 except GivenUpError as error:
-                    self._begin_again(str(error))
+                    self._begin_again(error)
                 else:
                     return
                 finally:
@@ -103,52 +124,56 @@ class Sender:
 
     def _learn_cities(self) -> None:
         """Read the topic of places, as soon as brokers answer."""
-        topic = self._cities_topic
         while True:
             self._check_time()
+            self._observe()
             try:
-                known = brokers.known_cities(self._config.kafka, topic, self._client_id, self._time_is_over)
+                self._cities.learn(self._time_is_over)
                 break
             except KafkaError as error:
+                self._failed(type(error).__name__)
                 self._remind(
-                    f"no broker answers, or the topic {topic} does not exist ({type(error).__name__})"
+                    f"no broker answers, or the topic {self._cities.topic} does not exist"
+                    f" ({type(error).__name__})"
                 )
                 self._peek()
                 self._pause(_REPEAT_SECONDS)
-        self._cities, self.connected = known, True
-        log.info("sender: brokers answer", cities=len(known))
+        self.connected = True
+        log.info("sender: brokers answer", cities=len(self._cities))
 
     def _pump(self, client: KafkaProducer, reader: Reader) -> None:
         while True:
-            self._reap()
-            self._check_time()
+            self._tick()
             draining = self._deadline is not None
-            records = reader.read(self._committer.durable, BATCH_RECORDS, BATCH_BYTES)
+            allowed = self._pace.allowed(time.monotonic(), BATCH_RECORDS)
+            records = reader.read(self._committer.durable, allowed, BATCH_BYTES) if allowed else []
             if records:
+                self._pace.took(len(records))
                 self._send(client, records)
                 self._handled = reader.sequence
                 self._unsent_at = 0
-            elif self.in_flight:
+            elif self.in_flight or not allowed:
                 self._committer.wait_beyond(reader.sequence, 0.02)
             elif draining:
                 return
             else:
                 self._handled = reader.sequence
-                self._committer.wait_beyond(reader.sequence, CURSOR_SECONDS)
+                self._committer.wait_beyond(reader.sequence, _OBSERVE_SECONDS)
 
     def _send(self, client: KafkaProducer, records: list[Record]) -> None:
         if not self.in_flight:
             self._unsent_at = records[0].at
         parsed = [(record, found) for record in records if (found := self._parsed(record))]
-        self._publish_cities(client, parsed)
+        self._publish_cities(client, [found for _, found in parsed])
         in_flight = self.in_flight
         now = time.monotonic()
         sent = 0
         for record, found in parsed:
             self._handled = record.sequence
+            alone = record.sequence < self._alone_before
             for topic, event in found.deliveries:
-                if in_flight.is_full():
-                    self._wait_for_room()
+                if alone or in_flight.is_full():
+                    self._wait_for_room(alone)
                     now = time.monotonic()
                 value = events.encode(event)
                 try:
@@ -175,23 +200,20 @@ class Sender:
             metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
         return found
 
-    def _publish_cities(self, client: KafkaProducer, parsed: list[tuple[Record, Parsed]]) -> None:
-        new: dict[str, places.Place] = {}
-        for _, found in parsed:
-            if found.city is not None and found.city.city not in self._cities:
-                new.setdefault(found.city.city, found.city)
+    def _publish_cities(self, client: KafkaProducer, parsed: list[Parsed]) -> None:
+        new = self._cities.unknown(parsed)
         futures = [
-            self._hand_over(client, self._cities_topic, places.encode(place), places.key(place))
+            self._hand_over(client, self._cities.topic, places.encode(place), places.key(place))
             for place in new.values()
         ]
+        handed = time.monotonic()
         for future in futures:
             while not future.is_done:
                 wait(future, _WAIT_SECONDS)
-                self._reap()
-                self._check_time()
+                self._tick(handed)
             if future.exception is not None:
                 raise GivenUpError(f"place: {type(future.exception).__name__}")
-        self._cities.update(new)
+        self._cities.published(new)
         metrics.places_published.inc(len(new))
 
     def _hand_over(self, client: KafkaProducer, topic: str, value: bytes, key: bytes) -> FutureRecordMetadata:
@@ -199,24 +221,63 @@ class Sender:
             try:
                 return client.send(topic, value, key)
             except KafkaTimeoutError:
+                self._failed("no metadata")
                 self._remind(f"no broker answers, or the topic {topic} does not exist")
-                self._reap()
-                self._check_time()
+                self._tick()
             except REFUSED:
                 raise
             except KafkaError as error:
                 raise GivenUpError(type(error).__name__) from error
 
-    def _wait_for_room(self) -> None:
-        while not self.in_flight.has_room():
+    def _wait_for_room(self, alone: bool) -> None:
+        while not self.in_flight.has_room() or (alone and self.in_flight):
             self.in_flight.wait(_WAIT_SECONDS)
-            self._reap()
-            self._check_time()
+            self._tick()
 
-    def _reap(self) -> None:
-        metrics.acknowledged.inc(self.in_flight.reap(self._refused))
+    def _tick(self, handed: float | None = None) -> None:
+        """What is due whatever the sender waits for.
+
+        Args:
+            handed: when what is waited for was handed over, where that is not in flight.
+        """
+        in_flight = self.in_flight
+        alone = bool(in_flight.sequence and in_flight.sequence < self._alone_before)
+        reaped = in_flight.reap(alone, self._refused)
+        metrics.acknowledged.inc(reaped)
+        self._acknowledgements += reaped
         if time.monotonic() - self._stored_at > CURSOR_SECONDS:
             self._store_cursor()
+        self._check_time()
+        self._observe()
+        waited = time.monotonic() - handed if handed is not None else in_flight.oldest_seconds()
+        if waited > self._config.kafka.watchdog_seconds:
+            raise GivenUpError("watchdog")
+        if self.replicas.lost_leader and self._config.kafka.durability == "available":
+            raise GivenUpError("leader changed")
+
+    def _observe(self) -> None:
+        now = time.monotonic()
+        if now - self._observed < _OBSERVE_SECONDS:
+            return
+        self._observed = now
+        in_flight, kafka, circuit = self.in_flight, self._config.kafka, self.circuit
+        view = self.replicas.view
+        circuit.observe(
+            Signals(
+                now=now,
+                in_flight=in_flight.fill(),
+                journaled=self._committer.durable,
+                acknowledged=self.acknowledged,
+                acknowledgements=self._acknowledgements,
+                errors=self._errors,
+                unacknowledged_seconds=in_flight.oldest_seconds(),
+                blocked=view.wrong or view.blocked,
+                anything_in_flight=bool(in_flight),
+            )
+        )
+        in_flight.most = int(kafka.in_flight_records * circuit.share())
+        if circuit.probing:
+            in_flight.most = min(self._config.circuit.probe_records, kafka.in_flight_records)
 
     def _refused(self, sequence: int, error: KafkaError) -> None:
         reader = Reader(self._directory, sequence, self._corrupt)
@@ -228,21 +289,39 @@ class Sender:
         for record in records:
             self._set_aside.record(record, reason)
 
-    def _begin_again(self, cause: str) -> None:
-        log.warning("sender: sends again from the cursor", cause=cause, records=len(self.in_flight))
-        metrics.resends.labels(cause).inc()
-        self._handled, self._unsent_at = self.acknowledged, self.oldest_at or 0
+    def _begin_again(self, cause: GivenUpError) -> None:
+        log.warning("sender: sends again from the journal", cause=str(cause), records=len(self.in_flight))
+        metrics.resends.labels(str(cause)).inc()
+        self._failed(str(cause))
+        if isinstance(cause, RefusedBatchError):
+            self._alone_before = self._handled + 1
+        if self.replicas.lost_leader:
+            self._handled, self._unsent_at = max(self.safe, self._stored), 0
+            self.replicas.lost_leader = False
+        else:
+            self._handled, self._unsent_at = self.acknowledged, self.oldest_at or 0
         self.connected = False
         self.in_flight.clear()
         self._pause(_REPEAT_SECONDS)
 
+    def _failed(self, cause: str) -> None:
+        self._errors += 1
+        metrics.send_errors.labels(cause).inc()
+
     def _store_cursor(self) -> None:
-        acknowledged = self.acknowledged
         self._stored_at = time.monotonic()
-        if acknowledged != self._stored:
-            cursor.store(self._directory, acknowledged)
-            self._stored = acknowledged
-        self._committer.prune(acknowledged, self._config.journal.keep_hours * 3600)
+        safe = self.safe
+        if self.acknowledged > safe and self._committer.fill > _NEARLY_FULL:
+            log.warning(
+                "sender: the journal is nearly full and lets go of single copies",
+                records=self.acknowledged - safe,
+            )
+            metrics.released.inc(self.acknowledged - safe)
+            self.replicas.replicated = safe = self.acknowledged
+        if safe > self._stored:
+            cursor.store(self._directory, safe)
+            self._stored = safe
+        self._committer.prune(self._stored, self._config.journal.keep_hours * 3600)
 
     def _corrupt(self, name: str, offset: int, data: bytes, reason: str) -> None:
         log.error("journal: no sound record", segment=name, offset=offset, bytes=len(data), reason=reason)
