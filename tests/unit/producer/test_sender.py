@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotLeaderForPartitionError
+from kafka.errors import (
+    InvalidRecordError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
+)
 from kafka.future import Future
 
 from citypulse import places
@@ -19,6 +25,7 @@ from citypulse.producer.journal import cursor
 from citypulse.producer.journal.writer import Writer
 from citypulse.producer.send import brokers
 from citypulse.producer.send import sender as senders
+from citypulse.producer.send.replicas import View
 from citypulse.producer.send.sender import Sender
 from citypulse.producer.stream import rules
 
@@ -107,11 +114,11 @@ class Durable:
 
 
 class Running:
-    def __init__(self, directory: Path, kafka: FakeKafka, **bounds: int) -> None:
+    def __init__(self, directory: Path, kafka: FakeKafka, **settings: Any) -> None:
         self.config = Config(
             feeds=(Feed("all", ("CA",)), Feed("fr", ("FR",), topic="tweets.fr")),
             journal=Journal(str(directory)),
-            kafka=Kafka(**bounds),
+            kafka=Kafka(**settings),
         )
         self.writer = Writer(directory, 1 << 20)
         self.durable = Durable(self.writer)
@@ -266,6 +273,117 @@ def test_a_record_that_kafka_refuses_for_good_is_set_aside_and_stops_nothing(
     assert json.loads(kept)["sequence"] == 2
     assert "MessageSizeTooLarge" in json.loads(kept)["reason"]
     assert cursor.load(tmp_path) == 4
+
+
+def test_a_batch_that_is_refused_as_a_whole_costs_only_the_record_that_is_to_blame(
+    tmp_path: Path, kafka: FakeKafka
+) -> None:
+    """An invalid record fails those of its batch with it; alone, each of them is taken."""
+    running = Running(tmp_path, kafka)
+
+    def decide(_topic: str, value: bytes) -> bool | Exception:
+        batch = [events.decode(waiting).id for _, _, waiting, _ in kafka.waiting]
+        number = events.decode(value).id
+        together = kafka.clients == 1
+        if number == 6:
+            return InvalidRecordError()
+        return KafkaError("part of a batch with an invalid record") if together and number > 3 else not batch
+
+    kafka.decide = decide
+    running.journal(*[post(n) for n in range(1, 11)])
+    running.thread.start()
+    running.until(lambda: kafka.ids()[-1:] == [10], "the last record")
+    running.drain()
+    (kept,) = (tmp_path / "set-aside.jsonl").read_text().splitlines()
+    assert json.loads(kept)["sequence"] == 6
+    assert set(kafka.ids()) == {1, 2, 3, 4, 5, 7, 8, 9, 10}
+    assert cursor.load(tmp_path) == 11
+
+
+def test_a_client_that_hangs_is_made_anew(tmp_path: Path, kafka: FakeKafka) -> None:
+    """kafka-python's wedge: records that are never acknowledged and never fail."""
+    kafka.decide = lambda *_: None if kafka.clients == 1 else True
+    before = counted("resends", cause="watchdog")
+    running = Running(tmp_path, kafka, watchdog_seconds=0.3)
+    running.journal(*[post(n) for n in range(1, 11)])
+    running.thread.start()
+    running.until(lambda: kafka.ids() == list(range(1, 11)), "all of them, from the second client")
+    running.drain()
+    assert counted("resends", cause="watchdog") > before
+
+
+def test_a_city_that_is_never_acknowledged_does_not_hold_the_sender_for_ever(
+    tmp_path: Path, kafka: FakeKafka
+) -> None:
+    kafka.decide = lambda topic, _value: None if topic == "places" and kafka.clients == 1 else True
+    running = Running(tmp_path, kafka, watchdog_seconds=0.3)
+    running.journal(post(1, "aaa"))
+    running.thread.start()
+    running.until(lambda: kafka.ids() == [1], "the event")
+    running.drain()
+
+
+def test_an_open_circuit_hands_nothing_over_and_the_journal_waits(tmp_path: Path, kafka: FakeKafka) -> None:
+    running = Running(tmp_path, kafka)
+    running.sender.replicas.view = View(0, 2, "no broker answers", "", None)
+    running.thread.start()
+    running.until(lambda: running.sender.circuit.state == "open", "an open circuit")
+    running.journal(*[post(n) for n in range(1, 11)])
+    time.sleep(0.5)
+    assert kafka.log == []
+    running.sender.replicas.view = View(2, 2, "", "", (1,))
+    running.until(lambda: kafka.ids() == list(range(1, 11)), "all of them")
+    running.drain()
+
+
+class TestDurabilityAvailable:
+    """What is acknowledged stays in the journal until every replica has it."""
+
+    def test_the_cursor_waits_for_all_replicas(self, tmp_path: Path, kafka: FakeKafka) -> None:
+        running = Running(tmp_path, kafka, durability="available")
+        running.journal(*[post(n) for n in range(1, 11)])
+        running.thread.start()
+        running.until(lambda: running.sender.acknowledged == 11, "all acknowledged")
+        time.sleep(0.1)
+        assert cursor.load(tmp_path) is None
+        running.sender.replicas.replicated = 7
+        running.until(lambda: cursor.load(tmp_path) == 7, "the cursor at what is replicated")
+        running.drain()
+        assert cursor.load(tmp_path) == 7
+
+    def test_a_leader_that_changed_has_the_rest_sent_again(self, tmp_path: Path, kafka: FakeKafka) -> None:
+        running = Running(tmp_path, kafka, durability="available")
+        running.journal(*[post(n) for n in range(1, 11)])
+        running.thread.start()
+        running.until(lambda: running.sender.acknowledged == 11, "all acknowledged")
+        running.sender.replicas.replicated = 4
+        running.sender.replicas.lost_leader = True
+        running.until(lambda: len(kafka.log) == 17, "seven of them once more")
+        assert not running.sender.replicas.lost_leader
+        running.drain()
+        assert kafka.ids() == [*range(1, 11), *range(4, 11)]
+
+    def test_a_journal_that_is_nearly_full_lets_go_of_single_copies_and_counts_them(
+        self, tmp_path: Path, kafka: FakeKafka
+    ) -> None:
+        before = counted("released_single_copies")
+        running = Running(tmp_path, kafka, durability="available")
+        running.journal(*[post(n) for n in range(1, 11)])
+        running.durable.fill = 0.9
+        running.thread.start()
+        running.until(lambda: cursor.load(tmp_path) == 11, "the cursor behind all of them")
+        running.drain()
+        assert counted("released_single_copies") == before + 10
+
+
+def test_the_drain_is_no_faster_than_it_may_be(tmp_path: Path, kafka: FakeKafka) -> None:
+    running = Running(tmp_path, kafka, drain_records_per_second=50.0)
+    running.journal(*[post(n) for n in range(1, 101)])
+    began = time.monotonic()
+    running.thread.start()
+    running.until(lambda: len(kafka.log) == 100, "all records")
+    assert time.monotonic() - began >= 1.9
+    running.drain()
 
 
 def test_a_message_that_is_no_post_is_set_aside_with_its_bytes(tmp_path: Path, kafka: FakeKafka) -> None:

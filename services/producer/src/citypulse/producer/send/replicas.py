@@ -60,7 +60,7 @@ def judge(
     for name in sorted(names):
         known = [answer[name] for answer in heard if name in answer]
         if not known:
-            blocked = blocked or f"topic {name} does not exist"
+            blocked = blocked or f"no broker knows the topic {name}"
             in_sync = False
             continue
         needed = min_in_sync.get(name, 1)
