@@ -23,7 +23,7 @@ from citypulse.producer.config import Config, load
 from citypulse.producer.ledger import Report, compare
 from tests.faults.processes import Child
 from tests.faults.servers import Servers
-from tests.pipeline.system import System
+from tests.system import System
 
 RUN = "faults"
 RATE = 200

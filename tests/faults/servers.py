@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from citypulse.control.services import start, stop
 from citypulse.producer.config import Kafka
 from citypulse.producer.send.probe import Probe
-from tests.pipeline.system import System
+from tests.system import System
 
 BROKERS = ("kafka1", "kafka2")
 ZOOKEEPERS = ("zookeeper1", "zookeeper2")

@@ -17,7 +17,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from citypulse.control.faults import Exit
 from citypulse.control.metrics import scrape, value
 from citypulse.control.runs import lines_of
-from tests.pipeline.system import CHECKOUT, System
+from tests.system import CHECKOUT, System
 
 ANCHORS = CHECKOUT / "tests" / "anchors"
 TWEETS = ANCHORS / "tweets.jsonl"

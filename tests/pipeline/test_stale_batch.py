@@ -8,7 +8,7 @@ from citypulse.spark import tables
 from citypulse.spark.config import Cassandra, Config
 from citypulse.spark.stored import read
 from citypulse.spark.writer import write
-from tests.pipeline.system import System
+from tests.system import System
 
 
 def _cell(tweets: int) -> dict[str, object]:

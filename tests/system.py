@@ -16,7 +16,7 @@ from citypulse.control.playbook import play
 from citypulse.control.runs import command
 from citypulse.control.services import Service, find, services, start, stop
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class System:
     home: Path
     port_offset: int
     variables: Path
+    small_disk: Path | None = None
+    """Where the second broker's data are on a disk of their own, which can be filled."""
 
     @property
     def installation(self) -> Installation:
@@ -62,9 +64,9 @@ class System:
         assert not check or code == 0, f"citypulse-control {command} ended with {code}"
         return code
 
-    def spark(self, *arguments: str) -> int:
-        """Run citypulse-spark as the demo's job is configured; returns its exit code."""
-        return command(self.installation, "spark-job-demo", "citypulse-spark", *arguments)
+    def spark(self, *arguments: str, run: str = "demo") -> int:
+        """Run citypulse-spark as the job of a run is configured; returns its exit code."""
+        return command(self.installation, f"spark-job-{run}", "citypulse-spark", *arguments)
 
     def converge(self) -> int:
         """Run the playbook of the servers once more; returns how many tasks changed something."""

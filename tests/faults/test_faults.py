@@ -1,0 +1,84 @@
+"""Each fault of the catalogue: nothing is lost, and at the end every number is right.
+
+FAULT=name[,name…] runs those; FAULT=all runs all; else those that always run, and a few that take turns.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import tests.faults as package
+from tests.faults.recount import Recount
+from tests.faults.registry import CATALOGUE, Fault
+from tests.faults.rig import Rig, fresh
+from tests.system import CHECKOUT, System
+
+TURN_MINUTES = 2.5
+"""How much time those have that take turns."""
+LONGEST_TURN_MINUTES = 1.5
+
+for module in pkgutil.iter_modules(package.__path__):
+    if module.name.startswith("catalogue_"):
+        importlib.import_module(f"tests.faults.{module.name}")
+
+
+def chosen() -> list[Fault]:
+    """The faults of this run."""
+    asked = os.environ.get("FAULT", "")
+    if asked == "all":
+        return list(CATALOGUE.values())
+    if asked:
+        names = [name.strip() for name in asked.split(",")]
+        unknown = [name for name in names if name not in CATALOGUE]
+        if unknown:
+            raise pytest.UsageError(f"NAME={unknown[0]} is not a fault; there are: {', '.join(CATALOGUE)}")
+        return [CATALOGUE[name] for name in names]
+    return [entry for entry in CATALOGUE.values() if entry.always] + turn()
+
+
+def turn() -> list[Fault]:
+    """Those whose turn it is: the commit says where in the catalogue they begin."""
+    others = [f for f in CATALOGUE.values() if not f.always and f.minutes <= LONGEST_TURN_MINUTES]
+    head = subprocess.run(
+        ["git", "rev-list", "--count", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    start = int(head.stdout or 0) * 3 % len(others)
+    taken: list[Fault] = []
+    for entry in others[start:] + others[:start]:
+        if sum(f.minutes for f in taken) + entry.minutes <= TURN_MINUTES:
+            taken.append(entry)
+    return taken
+
+
+@pytest.mark.parametrize("entry", chosen(), ids=lambda entry: entry.name)
+def test_nothing_is_lost(entry: Fault, system: System, place: Path, recount: Recount) -> None:
+    if entry.needs_root and os.geteuid() != 0:
+        pytest.skip(f"{entry.name} needs root: {entry.needs_root}")
+    print(f"\n{entry.name}: {entry.injected}; promised: {entry.promised}", flush=True)
+    began = time.monotonic()
+    rig = Rig(system, fresh(place / entry.name), seed=int(time.time()))
+    try:
+        entry.run(rig)
+        report = rig.finish()
+    finally:
+        rig.clean_up()
+    ids = {account.name: account.ids for account in report.accounts}
+    print(
+        f"{entry.name}: {ids}, duplicates {report.duplicates}, {time.monotonic() - began:.0f} s",
+        *rig.notes,
+        flush=True,
+    )
+    assert report.well, report
+    recount.add(rig.truth, set())
+
+
+def test_and_every_number_is_right(recount: Recount) -> None:
+    """Stands last: the tables against what all of the faults above have sent."""
+    assert recount.hold() == 0
