@@ -49,7 +49,7 @@ clean: ## delete this checkout's state (says what), after asking; YES=1 does not
 	  control/bootstrap.sh && $(BIN)/citypulse-control clean
 
 ##@ Build and prove
-.PHONY: archives locks test lint fresh
+.PHONY: archives locks test fault faults lint fresh
 archives: ## fetch and check everything that gets installed, into the cache shared by all clones
 	$(CONTROL) archives
 
@@ -58,6 +58,12 @@ locks: ## write every lock anew after a change of a pin or a pom
 
 test: ## unit tests, then the whole pipeline on real servers of its own
 	@control/bootstrap.sh --dev && tests/run.sh
+
+fault: ## one fault of the catalogue, on real servers  NAME=producer-killed (without NAME: what there is)
+	@control/bootstrap.sh --dev && tests/faults/run.sh "$(NAME)"
+
+faults: ## every fault of the catalogue, with a report (half an hour)
+	@control/bootstrap.sh --dev && tests/faults/run.sh all
 
 lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck
 	@control/bootstrap.sh --dev && control/lint.sh

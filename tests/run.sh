@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make test: unit tests, then the pipeline on real servers in a home and on ports of its own.
+# make test: unit tests, then pipeline and faults on real servers in a home and on ports of their own.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 home=${CITYPULSE_HOME:-$PWD/.citypulse}
@@ -22,6 +22,6 @@ stage() {
 }
 
 stage "unit tests" pytest -q --timeout 300 tests/unit
-stage "pipeline on real servers" pytest -v -s --timeout 900 tests/pipeline
+stage "pipeline and faults on real servers" pytest -v -s --timeout 900 tests/pipeline tests/faults
 echo "== all: $((SECONDS - began)) s"
 exit "$status"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from citypulse.control.playbook import play
+from tests.faults import results
 from tests.faults.recount import Recount
 from tests.faults.rig import RUN
 from tests.system import System
@@ -30,6 +31,12 @@ def recount(system: System) -> Iterator[Recount]:
     yield Recount(system)
     # What was counted is of no use to the tests that follow.
     play(system.installation, "run_remove", {"citypulse_run": RUN}, "-e", f"@{system.variables}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What each fault came to, in one table."""
+    for line in results.table():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

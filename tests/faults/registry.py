@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +33,15 @@ class Fault:
     """Why it needs root; empty where it does not."""
 
 
-CATALOGUE: dict[str, Fault] = {}
+_CATALOGUE: dict[str, Fault] = {}
+
+
+def catalogue() -> dict[str, Fault]:
+    """Every fault by name, from the modules `catalogue_…` beside this one."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if module.name.startswith("catalogue_"):
+            importlib.import_module(f"tests.faults.{module.name}")
+    return _CATALOGUE
 
 
 def fault(
@@ -45,8 +56,8 @@ def fault(
     """Enter a function into the catalogue: it injects the fault, heals it, and asserts what is promised."""
 
     def enter(run: Run) -> Run:
-        assert name not in CATALOGUE, f"two faults are called {name}"
-        CATALOGUE[name] = Fault(name, injected, promised, run, always, minutes, needs_root)
+        assert name not in _CATALOGUE, f"two faults are called {name}"
+        _CATALOGUE[name] = Fault(name, injected, promised, run, always, minutes, needs_root)
         return run
 
     return enter

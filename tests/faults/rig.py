@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import time
 import urllib.request
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class Rig:
 
     def __init__(self, system: System, directory: Path, seed: int) -> None:
         self.system = system
-        self.servers = Servers(system)
+        self.servers = Servers(system, self.topics())
         self.directory = directory
         self.seed = seed
         self.journal = directory / "journal"
@@ -45,6 +46,7 @@ class Rig:
         self.producer: Child | None = None
         self.report: Report | None = None
         self.notes: list[str] = []
+        self.drained = False
         self._token = directory / "token"
 
     # Configuration
@@ -112,18 +114,34 @@ class Rig:
         """Let tweets flow for a while."""
         time.sleep(seconds)
 
-    def finish(self) -> Report:
-        """End the source, let everything drain, stop, and hold the ledgers."""
+    def kill_producer(self) -> None:
+        """SIGKILL, whatever it is doing; another one starts by itself."""
+        assert self.producer
+        pid = self.producer.pid
+        if pid:
+            self.producer.send(signal.SIGKILL)
+        self.wait_for("another producer", lambda: self.producer and self.producer.pid not in (0, pid))
+
+    def drain(self) -> None:
+        """End the source, and wait until everything that was journaled is acknowledged."""
         assert self.replay
         assert self.producer
-        self.servers.wait_until_serving(self.topics())
+        self.servers.wait_until_serving()
         self.wait_for("the producer to run", lambda: self.producer and self.producer.pid)
-        self.replay.stop()
+        if self.replay.pid:
+            self.replay.stop()
         self.wait_for(
             "the journal to drain",
             lambda: self.metric("accepted_total", default=-1) >= 0 and self.backlog() == 0,
             300,
         )
+        self.drained = True
+
+    def finish(self) -> Report:
+        """Let everything drain, stop, and hold the ledgers."""
+        assert self.producer
+        if not self.drained:
+            self.drain()
         code = self.producer.stop()
         assert code == 0, f"the producer ended with {code}:\n{self.producer.tail()}"
         self.report = compare(self.config(), [self.truth], wait=30)
@@ -150,6 +168,22 @@ class Rig:
     def backlog(self) -> int:
         """Records that are journaled and not acknowledged; -1 where the producer does not answer."""
         return int(self.metric("journal_backlog_records", default=-1))
+
+    def log(self, event: str) -> str:
+        """The producer's log lines of one event."""
+        assert self.producer
+        lines = self.producer.log.read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if f'"event": "{event}"' in line)
+
+    def ready(self) -> bool:
+        """What /readyz says."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.ports['producer']}/readyz", timeout=10
+            ) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def circuit(self) -> str:
         """The circuit's state."""

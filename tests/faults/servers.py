@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterator
+
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 
 from citypulse.control.services import start, stop
 from citypulse.producer.config import Kafka
@@ -14,58 +18,113 @@ from tests.system import System
 BROKERS = ("kafka1", "kafka2")
 ZOOKEEPERS = ("zookeeper1", "zookeeper2")
 
+PREFERRED = 0
+"""Kafka's code of an election in which the first replica becomes the leader."""
+
 
 class Servers:
     """What the servers of one installation can suffer."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, topics: list[str]) -> None:
         self._system = system
+        self._topics = frozenset(topics)
 
-    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to the server's own process; the service manager starts it again where it dies."""
-        self._system.signal(name, number)
+    def kill(self, *names: str) -> None:
+        """SIGKILL of the servers' own processes; the service manager starts them again."""
+        for name in names:
+            self._system.signal(name, signal.SIGKILL)
 
-    def kill_for_good(self, name: str) -> None:
-        """SIGKILL, and keep the service manager from starting it again."""
-        self._system.signal(name, signal.SIGKILL)
-        stop(self._system.installation, name)
+    def kill_for_good(self, *names: str) -> None:
+        """SIGKILL, and keep the service manager from starting them again."""
+        self.kill(*names)
+        for name in names:
+            stop(self._system.installation, name)
 
-    def start(self, name: str) -> None:
-        """Start it again."""
-        start(self._system.installation, name)
+    def start(self, *names: str) -> None:
+        """Start what stands still."""
+        for name in names:
+            start(self._system.installation, name)
 
     def restart(self, name: str) -> None:
         """A controlled stop, then a start."""
         self._system.restart(name)
 
-    def freeze(self, name: str) -> int:
-        """SIGSTOP; the pid that got it, for `thaw`."""
-        return self._system.signal(name, signal.SIGSTOP)
+    @contextlib.contextmanager
+    def frozen(self, *names: str) -> Iterator[None]:
+        """SIGSTOP, and SIGCONT in the end."""
+        pids = [self._system.signal(name, signal.SIGSTOP) for name in names]
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
-    def thaw(self, pid: int) -> None:
-        """SIGCONT."""
-        os.kill(pid, signal.SIGCONT)
-
-    def wait_until_serving(self, topics: Iterable[str], deadline: float = 240) -> None:
-        """Wait until both brokers answer and every replica of these topics is in sync."""
-        names = frozenset(topics)
+    def views(self) -> list[dict[str, dict[int, object]] | None]:
+        """What each broker knows of the topics."""
         probes = [
             Probe(Kafka(bootstrap_servers=(server,)), server, "faults") for server in self._system.bootstrap
         ]
-
-        def in_sync() -> bool:
-            answers = [probe.topics(names) for probe in probes]
-            return all(
-                answer is not None
-                and answer.keys() == names
-                and all(
-                    p.leader >= 0 and p.in_sync == p.replicas for t in answer.values() for p in t.values()
-                )
-                for answer in answers
-            )
-
         try:
-            self._system.wait_for("both brokers, every replica in sync", in_sync, deadline)
+            return [probe.topics(self._topics) for probe in probes]
         finally:
             for probe in probes:
                 probe.close()
+
+    def serving(self) -> bool:
+        """Whether both brokers answer and every replica of the topics is in sync."""
+        return all(
+            view is not None
+            and view.keys() == self._topics
+            and all(p.leader >= 0 and p.in_sync == p.replicas for t in view.values() for p in t.values())
+            for view in self.views()
+        )
+
+    def wait_until_serving(self, deadline: float = 240) -> None:
+        """Wait for that."""
+        self._system.wait_for("both brokers, every replica in sync", self.serving, deadline)
+
+    def change_leaders(self, topic: str) -> None:
+        """Have each partition led by its other replica."""
+        view = self.views()[0]
+        assert view is not None
+        partitions = view[topic]
+        with self._admin() as admin:
+            admin.alter_partition_reassignments(
+                {
+                    TopicPartition(topic, number): sorted(p.replicas, key=lambda broker: broker == p.leader)
+                    for number, p in partitions.items()
+                }
+            )
+            admin.elect_leaders(PREFERRED, {topic: list(partitions)}, raise_errors=False)
+
+    def make_topic(self, name: str) -> None:
+        """One partition with two replicas; nothing happens where it is there."""
+        with self._admin() as admin:
+            if name not in admin.list_topics():
+                admin.create_topics([NewTopic(name, 1, 2)])
+
+    @contextlib.contextmanager
+    def topic_setting(self, topic: str, key: str, value: str) -> Iterator[None]:
+        """Another value of a topic's setting while the block runs."""
+        with self._admin() as admin:
+            before = admin.describe_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
+            )["topic"][topic][key]["value"]
+            self._set(admin, topic, key, value)
+        try:
+            yield
+        finally:
+            self.wait_until_serving()
+            with self._admin() as admin:
+                self._set(admin, topic, key, before)
+
+    def _set(self, admin: KafkaAdminClient, topic: str, key: str, value: str) -> None:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {key: value})])
+
+    @contextlib.contextmanager
+    def _admin(self) -> Iterator[KafkaAdminClient]:
+        admin = KafkaAdminClient(bootstrap_servers=self._system.bootstrap)
+        try:
+            yield admin
+        finally:
+            admin.close()

@@ -5,18 +5,16 @@ FAULT=name[,name…] runs those; FAULT=all runs all; else those that always run,
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-import tests.faults as package
+from tests.faults import results
 from tests.faults.recount import Recount
-from tests.faults.registry import CATALOGUE, Fault
+from tests.faults.registry import Fault, catalogue
 from tests.faults.rig import Rig, fresh
 from tests.system import CHECKOUT, System
 
@@ -24,9 +22,7 @@ TURN_MINUTES = 2.5
 """How much time those have that take turns."""
 LONGEST_TURN_MINUTES = 1.5
 
-for module in pkgutil.iter_modules(package.__path__):
-    if module.name.startswith("catalogue_"):
-        importlib.import_module(f"tests.faults.{module.name}")
+CATALOGUE = catalogue()
 
 
 def chosen() -> list[Fault]:
@@ -70,11 +66,9 @@ def test_nothing_is_lost(entry: Fault, system: System, place: Path, recount: Rec
     finally:
         rig.clean_up()
     ids = {account.name: account.ids for account in report.accounts}
-    print(
-        f"{entry.name}: {ids}, duplicates {report.duplicates}, {time.monotonic() - began:.0f} s",
-        *rig.notes,
-        flush=True,
-    )
+    seconds = time.monotonic() - began
+    results.add(entry, report, seconds, rig.notes)
+    print(f"{entry.name}: {ids}, duplicates {report.duplicates}, {seconds:.0f} s", *rig.notes, flush=True)
     assert report.well, report
     recount.add(rig.truth, set())
 
