@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from pathlib import Path
 
 from kafka import KafkaProducer
 
+from tests.faults import disks
 from tests.faults.registry import fault
 from tests.faults.rig import Rig
 from tests.faults.servers import BROKERS, ZOOKEEPERS
@@ -277,21 +276,10 @@ def broker_disk_full(rig: Rig) -> None:
     assert small, "the second broker has no disk of its own: mounts are not allowed here"
     rig.start()
     ballast = small / "ballast"
-    _fill(ballast)
+    disks.fill(ballast)
     try:
         rig.wait_for("the broker to suffer", lambda: not rig.servers.serving())
         rig.flow(20)
     finally:
         ballast.unlink()
         rig.servers.start("kafka2")
-
-
-def _fill(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        for size in (1 << 20, 1 << 12):
-            with contextlib.suppress(OSError):
-                while True:
-                    os.write(descriptor, bytes(size))
-    finally:
-        os.close(descriptor)

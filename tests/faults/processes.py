@@ -26,9 +26,8 @@ class Child:
         *arguments: str,
         log: Path,
         environment: Mapping[str, str] = {},
-        prefix: tuple[str, ...] = (),
     ) -> None:
-        self._command = [*prefix, sys.executable, "-m", module, *arguments]
+        self._command = [sys.executable, "-m", module, *arguments]
         self._environment = {**os.environ, **environment}
         self.log = log
         self.codes: list[int] = []
@@ -67,6 +66,10 @@ class Child:
             self._thread.join(DEADLINE)
             assert not self._thread.is_alive(), f"{self._command} did not end within {DEADLINE:g} s"
         return self.codes[-1]
+
+    def halt(self) -> None:
+        """SIGKILL, and it is not started again."""
+        self.stop(signal.SIGKILL)
 
     def tail(self, lines: int = 15) -> str:
         """The end of its log."""

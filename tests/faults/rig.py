@@ -21,6 +21,7 @@ import msgspec
 
 from citypulse.control.metrics import scrape
 from citypulse.producer.config import Config, load
+from citypulse.producer.journal import cursor
 from citypulse.producer.ledger import Report, compare
 from tests.faults.processes import Child
 from tests.faults.servers import Servers
@@ -47,6 +48,7 @@ class Rig:
         self.report: Report | None = None
         self.notes: list[str] = []
         self.drained = False
+        self.lost: set[int] = set()
         self._token = directory / "token"
 
     # Configuration
@@ -87,16 +89,21 @@ class Rig:
 
     # Running
 
-    def start(self, *, rate: int = RATE, replay: dict[str, Any] | None = None, **sections: Any) -> None:
+    def start(
+        self,
+        *,
+        rate: int = RATE,
+        replay: dict[str, Any] | None = None,
+        environment: dict[str, str] | None = None,
+        **sections: Any,
+    ) -> None:
         """Start replay, which generates without end, and the producer; wait for the first acknowledged."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._start_replay(rate, replay or {})
-        self.start_producer(**sections)
+        self.start_producer(environment, **sections)
         self.wait_for("the first tweets in Kafka", lambda: self.metric("acknowledged_total") > 0)
 
-    def start_producer(
-        self, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = (), **sections: Any
-    ) -> None:
+    def start_producer(self, environment: dict[str, str] | None = None, **sections: Any) -> None:
         """Start the producer alone."""
         configuration = self.configuration(**sections)
         self.producer = Child(
@@ -106,7 +113,6 @@ class Rig:
             str(configuration),
             log=self.directory / "producer.log",
             environment=environment or {},
-            prefix=prefix,
         )
         self.producer.start()
 
@@ -121,6 +127,15 @@ class Rig:
         if pid:
             self.producer.send(signal.SIGKILL)
         self.wait_for("another producer", lambda: self.producer and self.producer.pid not in (0, pid))
+
+    def halt_producer(self) -> None:
+        """SIGKILL; no other one starts until `start_producer`."""
+        assert self.producer
+        self.producer.halt()
+
+    def expect_missing(self, ids: set[int]) -> None:
+        """Only these ids are lost, each known by its place in the journal."""
+        self.lost = ids
 
     def drain(self) -> None:
         """End the source, and wait until everything that was journaled is acknowledged."""
@@ -140,12 +155,18 @@ class Rig:
     def finish(self) -> Report:
         """Let everything drain, stop, and hold the ledgers."""
         assert self.producer
+        if self.report:
+            return self.report
         if not self.drained:
             self.drain()
         code = self.producer.stop()
         assert code == 0, f"the producer ended with {code}:\n{self.producer.tail()}"
         self.report = compare(self.config(), [self.truth], wait=30)
         return self.report
+
+    def identity(self, payload: bytes) -> int:
+        """The id of the post in a message."""
+        return int(json.loads(payload)["data"]["id"])
 
     def clean_up(self) -> None:
         """End what still runs."""
@@ -164,6 +185,10 @@ class Rig:
             if all(found.get(key) == want for key, want in labels.items()):
                 return number
         return default
+
+    def acknowledged_sequence(self) -> int:
+        """The cursor as it is on disk."""
+        return cursor.load(self.journal) or 1
 
     def backlog(self) -> int:
         """Records that are journaled and not acknowledged; -1 where the producer does not answer."""
