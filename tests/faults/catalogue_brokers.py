@@ -237,7 +237,7 @@ def available_one_broker_dead(rig: Rig) -> None:
 )
 def client_wedged(rig: Rig) -> None:
     topic = f"{rig.topics()[0]}.bare"
-    rig.servers.make_topic(topic)
+    rig.servers.make_topics(topic, partitions=1)
     bare = KafkaProducer(
         bootstrap_servers=rig.system.bootstrap,
         acks="all",

@@ -49,9 +49,19 @@ class Rig:
         self.notes: list[str] = []
         self.drained = False
         self.lost: set[int] = set()
-        self._token = directory / "token"
+        self.token = directory / "token"
 
     # Configuration
+
+    @property
+    def base_url(self) -> str:
+        """Where replay serves."""
+        return f"http://127.0.0.1:{self.ports['replay']}"
+
+    def make_topics(self) -> None:
+        """The topics alone, where no run of the roles makes them."""
+        self.servers.make_topics(f"{RUN}.tweets", partitions=4)
+        self.servers.make_topics(f"{RUN}.places", f"{RUN}.gaps", partitions=1)
 
     def topics(self) -> list[str]:
         """Names of the topics that records go to."""
@@ -65,8 +75,8 @@ class Rig:
             "stop_seconds": 20,
             "feeds": [{"name": "all", "countries": ["all"], "topic": "tweets"}],
             "x": {
-                "base_url": f"http://127.0.0.1:{self.ports['replay']}",
-                "bearer_token_file": str(self._token),
+                "base_url": self.base_url,
+                "bearer_token_file": str(self.token),
                 "network_step_seconds": 0.1,
                 "network_max_seconds": 1,
                 "http_first_seconds": 0.2,
@@ -99,7 +109,7 @@ class Rig:
     ) -> None:
         """Start replay, which generates without end, and the producer; wait for the first acknowledged."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._start_replay(rate, replay or {})
+        self.start_replay({**(replay or {}), "play": {"rate": rate, **(replay or {}).get("play", {})}})
         self.start_producer(environment, **sections)
         self.wait_for("the first tweets in Kafka", lambda: self.metric("acknowledged_total") > 0)
 
@@ -234,20 +244,22 @@ class Rig:
 
     def sent(self) -> int:
         """Messages that replay has sent."""
-        return int(self._status().get("sent", 0))
+        return int(self.status().get("sent", 0))
 
-    def _status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
+        """What replay says of itself."""
         with urllib.request.urlopen(
             f"http://127.0.0.1:{self.ports['replay']}/status", timeout=10
         ) as response:
             return dict(json.load(response))
 
-    def _start_replay(self, rate: int, sections: dict[str, Any]) -> None:
+    def start_replay(self, sections: dict[str, Any]) -> None:
+        """Start replay alone; sections go over its configuration."""
         base: dict[str, Any] = {
-            "server": {"port": self.ports["replay"], "token_file": str(self._token)},
+            "server": {"port": self.ports["replay"], "token_file": str(self.token)},
             "source": {"generate": True},
             "generator": {"seed": self.seed, "cities": 200},
-            "play": {"rate": rate, "truth": str(self.truth), "hold": True},
+            "play": {"rate": RATE, "truth": str(self.truth), "hold": True},
             "stream": {"keep_alive_seconds": 5},
         }
         for name, section in sections.items():
@@ -258,11 +270,11 @@ class Rig:
             "citypulse.replay", "serve", "--config", str(path), log=self.directory / "replay.log"
         )
         self.replay.start()
-        self.wait_for("replay to serve", lambda: self._token.exists() and self._answers())
+        self.wait_for("replay to serve", lambda: self.token.exists() and self._answers())
 
     def _answers(self) -> bool:
         try:
-            return bool(self._status())
+            return bool(self.status())
         except OSError:
             return False
 

@@ -97,11 +97,12 @@ class Servers:
             )
             admin.elect_leaders(PREFERRED, {topic: list(partitions)}, raise_errors=False)
 
-    def make_topic(self, name: str) -> None:
-        """One partition with two replicas; nothing happens where it is there."""
+    def make_topics(self, *names: str, partitions: int) -> None:
+        """Topics with two replicas; nothing happens where they are there."""
         with self._admin() as admin:
-            if name not in admin.list_topics():
-                admin.create_topics([NewTopic(name, 1, 2)])
+            missing = set(names) - set(admin.list_topics())
+            if missing:
+                admin.create_topics([NewTopic(name, partitions, 2) for name in sorted(missing)])
 
     @contextlib.contextmanager
     def topic_setting(self, topic: str, key: str, value: str) -> Iterator[None]:
