@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from tests.faults.rig import Rig, fresh
+from tests.faults.rig import TOPICS, Rig, fresh
 from tests.servers import servers
 from tests.system import System
 
@@ -34,14 +34,20 @@ class Measured(NamedTuple):
     wall_seconds: float
 
 
+SPEED = {
+    "generator": {"retweets": 0.0},
+    "play": {"rate": 0.0, "speed": 0.0, "truth": ""},
+}
+"""Every tweet is delivered, as fast as it is read."""
+
+
 def producer(system: System, directory: Path, tweets: int) -> Measured:
     """citypulse-producer, as it is installed."""
     rig = _source(system, directory, tweets)
     feed = {"name": "all", "countries": list(COUNTRIES), "topic": "tweets"}
-    rig.start_producer(feeds=[feed], journal={"segment_bytes": 16 << 20, "keep_hours": 0})
-    assert rig.producer
+    rig.producer.start(feeds=[feed], journal={"segment_bytes": 16 << 20, "keep_hours": 0})
     try:
-        return _measure(rig, rig.producer.pid, lambda: int(rig.metric("acknowledged_total")))
+        return _measure(rig, rig.producer.pid, lambda: int(rig.producer.metric("acknowledged_total")))
     finally:
         rig.clean_up()
 
@@ -50,7 +56,8 @@ def bare(system: System, directory: Path, tweets: int) -> Measured:
     """tweepy and kafka-python in a loop."""
     rig = _source(system, directory, tweets)
     told = directory / "acknowledged"
-    arguments = (rig.base_url, str(rig.token), ",".join(system.bootstrap), rig.topics()[0], str(told))
+    replay = rig.replay
+    arguments = (replay.base_url, str(replay.tokens[0]), ",".join(system.bootstrap), TOPICS[0], str(told))
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.bare_loop", *arguments])
     try:
         return _measure(rig, process.pid, lambda: int(told.read_text()) if told.exists() else 0)
@@ -60,10 +67,8 @@ def bare(system: System, directory: Path, tweets: int) -> Measured:
 
 
 def _source(system: System, directory: Path, tweets: int) -> Rig:
-    rig = Rig(system, fresh(directory), seed=7)
-    rig.start_replay(
-        {"generator": {"count": tweets, "retweets": 0.0}, "play": {"rate": 0.0, "speed": 0.0, "truth": ""}}
-    )
+    rig = Rig(system, fresh(directory))
+    rig.replay.start(generator={**SPEED["generator"], "count": tweets}, play=SPEED["play"])
     return rig
 
 
@@ -71,8 +76,8 @@ def _measure(rig: Rig, pid: int, acknowledged: Callable[[], int]) -> Measured:
     rig.wait_for("the first tweets", lambda: acknowledged() > 0)
     process = psutil.Process(pid)
     first, times, began = acknowledged(), process.cpu_times(), time.monotonic()
-    rig.wait_for("the source to end", lambda: rig.status()["state"] == "done", 600)
-    sent = int(rig.status()["sent"])
+    rig.wait_for("the source to end", lambda: rig.replay.status()["state"] == "done", 600)
+    sent = int(rig.replay.status()["sent"])
     rig.wait_for("all of it in Kafka", lambda: acknowledged() >= sent, 300)
     now = process.cpu_times()
     cpu = now.user + now.system - times.user - times.system
@@ -88,7 +93,9 @@ def main() -> None:
     options = parser.parse_args()
     runs: dict[str, list[Measured]] = {"citypulse-producer": [], "bare loop": []}
     with servers() as system, tempfile.TemporaryDirectory() as place:
-        Rig(system, Path(place), 0).make_topics()
+        rig = Rig(system, Path(place))
+        rig.servers.make_topics(TOPICS[0], partitions=4)
+        rig.servers.make_topics(*TOPICS[1:], partitions=1)
         for _ in range(options.rounds):
             runs["citypulse-producer"].append(producer(system, Path(place) / "producer", options.tweets))
             runs["bare loop"].append(bare(system, Path(place) / "bare", options.tweets))

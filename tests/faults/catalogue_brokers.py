@@ -9,7 +9,7 @@ from kafka import KafkaProducer
 
 from tests.faults import disks
 from tests.faults.registry import fault
-from tests.faults.rig import Rig
+from tests.faults.rig import TOPICS, Rig
 from tests.faults.servers import BROKERS, ZOOKEEPERS
 
 MEMORY_MB = 20
@@ -39,9 +39,9 @@ def both_brokers_killed(rig: Rig) -> None:
     rig.start()
     rig.flow(3)
     rig.servers.kill(*BROKERS)
-    rig.wait_for("the circuit to open", lambda: rig.circuit() == "open")
+    rig.wait_for("the circuit to open", lambda: rig.producer.circuit() == "open")
     rig.servers.wait_until_serving()
-    rig.wait_for("the circuit to close", lambda: rig.circuit() == "closed")
+    rig.wait_for("the circuit to close", lambda: rig.producer.circuit() == "closed")
     rig.flow(2)
 
 
@@ -52,24 +52,23 @@ def both_brokers_killed(rig: Rig) -> None:
     minutes=4,
 )
 def both_brokers_dead_for_minutes(rig: Rig) -> None:
-    rig.start(kafka={"watchdog_seconds": 30, "request_timeout_ms": 10_000}, rate=500)
+    rig.start(kafka={"watchdog_seconds": 30, "request_timeout_ms": 10_000}, replay={"play": {"rate": 500}})
     rig.flow(10)
-    before = rig.memory_mb()
+    before = rig.producer.memory_mb()
     rig.servers.kill_for_good(*BROKERS)
     most = before
     for _ in range(15):
         rig.flow(10)
-        most = max(most, rig.memory_mb())
+        most = max(most, rig.producer.memory_mb())
     assert most - before <= MEMORY_MB, f"memory grew from {before:.0f} to {most:.0f} MB"
-    assert rig.metric("resends_total", cause="watchdog") >= 1
-    assert rig.producer
+    assert rig.producer.metric("resends_total", cause="watchdog") >= 1
     assert rig.producer.codes == []
-    backlog = rig.backlog()
+    backlog = rig.producer.backlog()
     rig.servers.start(*BROKERS)
     rig.servers.wait_until_serving()
-    rig.wait_for("the circuit to close", lambda: rig.circuit() == "closed")
+    rig.wait_for("the circuit to close", lambda: rig.producer.circuit() == "closed")
     began = time.monotonic()
-    rig.wait_for("the backlog to drain", lambda: rig.backlog() < 2000)
+    rig.wait_for("the backlog to drain", lambda: rig.producer.backlog() < 2000)
     rig.notes.append(
         f"memory {before:.0f} to {most:.0f} MB, {backlog} waited, drained in {time.monotonic() - began:.0f} s"
     )
@@ -96,9 +95,9 @@ def one_broker_frozen(rig: Rig) -> None:
 def both_brokers_frozen(rig: Rig) -> None:
     rig.start()
     with rig.servers.frozen(*BROKERS):
-        rig.wait_for("the circuit to open", lambda: rig.circuit() == "open")
+        rig.wait_for("the circuit to open", lambda: rig.producer.circuit() == "open")
         rig.flow(15)
-    rig.wait_for("the circuit to close", lambda: rig.circuit() == "closed")
+    rig.wait_for("the circuit to close", lambda: rig.producer.circuit() == "closed")
 
 
 @fault(
@@ -123,7 +122,7 @@ def rolling_restart(rig: Rig) -> None:
 def leader_change(rig: Rig) -> None:
     rig.start()
     for _ in range(3):
-        rig.servers.change_leaders(rig.topics()[0])
+        rig.servers.change_leaders(TOPICS[0])
         rig.flow(3)
 
 
@@ -137,9 +136,9 @@ def one_zookeeper_dead(rig: Rig) -> None:
     rig.start()
     rig.servers.kill_for_good("zookeeper2")
     try:
-        before = rig.metric("acknowledged_total")
+        before = rig.producer.metric("acknowledged_total")
         rig.flow(20)
-        assert rig.metric("acknowledged_total") - before > 1000
+        assert rig.producer.metric("acknowledged_total") - before > 1000
     finally:
         rig.servers.start("zookeeper2")
 
@@ -166,12 +165,12 @@ def min_insync_not_met(rig: Rig) -> None:
     rig.start()
     rig.servers.kill_for_good("kafka1")
     try:
-        rig.wait_for("too few replicas to be said", lambda: "in sync" in rig.log("circuit: changed"))
-        before = rig.metric("acknowledged_total")
+        rig.wait_for("too few replicas to be said", lambda: "in sync" in rig.producer.log("circuit: changed"))
+        before = rig.producer.metric("acknowledged_total")
         rig.flow(10)
-        assert rig.metric("acknowledged_total") == before
-        assert rig.circuit() in ("open", "half_open")
-        assert not rig.ready()
+        assert rig.producer.metric("acknowledged_total") == before
+        assert rig.producer.circuit() in ("open", "half_open")
+        assert not rig.producer.ready()
     finally:
         rig.servers.start("kafka1")
 
@@ -187,10 +186,10 @@ def _one_dead_then_the_other(rig: Rig, durability: str) -> float:
     rig.servers.kill_for_good("kafka1")
     # ZooKeeper takes a broker for dead when its session has expired: only then can the other one lead alone.
     rig.flow(30)
-    before = rig.metric("acknowledged_total")
+    before = rig.producer.metric("acknowledged_total")
     rig.flow(30)
-    gone_on = rig.metric("acknowledged_total") - before
-    unreplicated = rig.metric("unreplicated_records")
+    gone_on = rig.producer.metric("acknowledged_total") - before
+    unreplicated = rig.producer.metric("unreplicated_records")
     rig.servers.kill_for_good("kafka2")
     rig.flow(5)
     rig.servers.start(*BROKERS)
@@ -217,15 +216,15 @@ def strict_one_broker_dead(rig: Rig) -> None:
 )
 def available_one_broker_dead(rig: Rig) -> None:
     with contextlib.ExitStack() as settings:
-        for topic in rig.topics():
+        for topic in TOPICS:
             settings.enter_context(rig.servers.topic_setting(topic, "min.insync.replicas", "1"))
         gone_on = _one_dead_then_the_other(rig, "available")
         assert gone_on > 3000, f"only {gone_on} records in 30 s with one broker"
         rig.wait_for(
             "the single copies to be sent again",
-            lambda: rig.metric("resends_total", cause="leader changed") >= 1,
+            lambda: rig.producer.metric("resends_total", cause="leader changed") >= 1,
         )
-        rig.wait_for("every replica to have them", lambda: rig.metric("unreplicated_records") < 1000)
+        rig.wait_for("every replica to have them", lambda: rig.producer.metric("unreplicated_records") < 1000)
         rig.drain()
 
 
@@ -236,7 +235,7 @@ def available_one_broker_dead(rig: Rig) -> None:
     minutes=1.5,
 )
 def client_wedged(rig: Rig) -> None:
-    topic = f"{rig.topics()[0]}.bare"
+    topic = f"{TOPICS[0]}.bare"
     rig.servers.make_topics(topic, partitions=1)
     bare = KafkaProducer(
         bootstrap_servers=rig.system.bootstrap,
@@ -254,8 +253,11 @@ def client_wedged(rig: Rig) -> None:
             held = [bare.send(topic, b"%d" % number) for number in range(10)]
             rig.flow(20)
         rig.servers.wait_until_serving()
-        rig.wait_for("the producer to send again", lambda: rig.backlog() == 0 or rig.circuit() == "closed")
-        assert rig.metric("resends_total", cause="watchdog") >= 1
+        rig.wait_for(
+            "the producer to send again",
+            lambda: rig.producer.backlog() == 0 or rig.producer.circuit() == "closed",
+        )
+        assert rig.producer.metric("resends_total", cause="watchdog") >= 1
         assert any(future.failed() for future in held)
         after = bare.send(topic, b"after")
         rig.flow(15)

@@ -12,12 +12,13 @@ from tests.faults import disks
 from tests.faults.registry import fault
 from tests.faults.rig import Rig
 from tests.faults.servers import BROKERS
+from tests.producing import post_id
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 def _newest(rig: Rig) -> Path:
-    return segment.paths(rig.journal)[-1][1]
+    return segment.paths(rig.producer.journal)[-1][1]
 
 
 @fault(
@@ -29,13 +30,13 @@ def _newest(rig: Rig) -> Path:
 def journal_tail_torn(rig: Rig) -> None:
     rig.start()
     rig.flow(2)
-    rig.halt_producer()
+    rig.producer.halt()
     whole = segment.encode(1 << 40, 0, b"{}" * 100)
     with _newest(rig).open("ab") as file:
         file.write(whole[: len(whole) // 2])
-    rig.start_producer()
+    rig.producer.start()
     rig.flow(2)
-    assert "torn tail" in rig.log("journal: a torn tail is cut")
+    assert "torn tail" in rig.producer.log("journal: a torn tail is cut")
 
 
 @fault(
@@ -47,17 +48,17 @@ def journal_byte_flipped(rig: Rig) -> None:
     rig.start()
     with rig.servers.frozen(*BROKERS):
         rig.flow(3)
-        first = rig.acknowledged_sequence()
-        rig.halt_producer()
+        first = rig.producer.cursor()
+        rig.producer.halt()
         path, position, identity = _record_behind(rig, first + 200)
         with path.open("r+b") as file:
             file.seek(position)
             byte = file.read(1)
             file.seek(position)
             file.write(bytes([byte[0] ^ 0x20]))
-    rig.start_producer()
+    rig.producer.start()
     rig.flow(2)
-    rig.expect_missing({identity})
+    rig.lost = {identity}
 
 
 @fault(
@@ -68,9 +69,9 @@ def journal_byte_flipped(rig: Rig) -> None:
 def cursor_truncated(rig: Rig) -> None:
     rig.start()
     rig.flow(2)
-    rig.halt_producer()
-    os.truncate(rig.journal / "cursor", 10)
-    rig.start_producer()
+    rig.producer.halt()
+    os.truncate(rig.producer.journal / "cursor", 10)
+    rig.producer.start()
     rig.flow(2)
 
 
@@ -82,9 +83,9 @@ def cursor_truncated(rig: Rig) -> None:
 def cursor_lost(rig: Rig) -> None:
     rig.start()
     rig.flow(2)
-    rig.halt_producer()
-    (rig.journal / "cursor").unlink()
-    rig.start_producer()
+    rig.producer.halt()
+    (rig.producer.journal / "cursor").unlink()
+    rig.producer.start()
     rig.flow(2)
 
 
@@ -96,18 +97,17 @@ def cursor_lost(rig: Rig) -> None:
     needs_root="the journal's small disk is a tmpfs, which has to be mounted",
 )
 def journal_disk_full(rig: Rig) -> None:
-    with disks.small(rig.journal, megabytes=48):
+    with disks.small(rig.producer.journal, megabytes=48):
         rig.start()
         rig.flow(2)
-        ballast = rig.journal / "ballast"
+        ballast = rig.producer.journal / "ballast"
         disks.fill(ballast)
-        rig.wait_for("the full disk to be noticed", lambda: rig.log("journal: full"))
+        rig.wait_for("the full disk to be noticed", lambda: rig.producer.log("journal: full"))
         rig.flow(10)
-        assert rig.producer
         assert rig.producer.codes == []
         ballast.unlink()
-        before = rig.metric("accepted_total")
-        rig.wait_for("tweets to be accepted again", lambda: rig.metric("accepted_total") > before)
+        before = rig.producer.metric("accepted_total")
+        rig.wait_for("tweets to be accepted again", lambda: rig.producer.metric("accepted_total") > before)
         rig.flow(2)
         rig.finish()
         rig.clean_up()
@@ -145,9 +145,11 @@ def install_faketime() -> None:
 
 def _record_behind(rig: Rig, sequence: int) -> tuple[Path, int, int]:
     """A record's segment, the position of a byte in its payload, and the id of its post."""
-    reader = Reader(rig.journal, sequence, lambda *_: None)
+    reader = Reader(rig.producer.journal, sequence, lambda *_: None)
     (record,) = reader.read(None, 1, 1)
     reader.close()
-    path = next(path for first, path in reversed(segment.paths(rig.journal)) if first <= record.sequence)
+    path = next(
+        path for first, path in reversed(segment.paths(rig.producer.journal)) if first <= record.sequence
+    )
     start = path.read_bytes().index(record.payload)
-    return path, start + len(record.payload) // 2, rig.identity(record.payload)
+    return path, start + len(record.payload) // 2, post_id(record.payload)

@@ -31,11 +31,11 @@ def network_cut(rig: Rig) -> None:
     with between(rig) as both:
         for proxy in both:
             proxy.weather.cut = True
-        rig.wait_for("the circuit to open", lambda: rig.circuit() == "open")
+        rig.wait_for("the circuit to open", lambda: rig.producer.circuit() == "open")
         rig.flow(10)
         for proxy in both:
             proxy.weather.cut = False
-        rig.wait_for("the circuit to close", lambda: rig.circuit() == "closed")
+        rig.wait_for("the circuit to close", lambda: rig.producer.circuit() == "closed")
 
 
 @fault(
@@ -47,9 +47,9 @@ def network_slow(rig: Rig) -> None:
     with between(rig) as both:
         for proxy in both:
             proxy.weather.delay_seconds = 0.5
-        before = rig.metric("acknowledged_total")
+        before = rig.producer.metric("acknowledged_total")
         rig.flow(15)
-        assert rig.metric("acknowledged_total") > before
+        assert rig.producer.metric("acknowledged_total") > before
         for proxy in both:
             proxy.weather.delay_seconds = 0.0
 
@@ -65,7 +65,7 @@ def network_throttled(rig: Rig) -> None:
         for proxy in both:
             proxy.weather.bytes_per_second = 10_000
         rig.flow(25)
-        assert rig.backlog() > 500
+        assert rig.producer.backlog() > 500
         for proxy in both:
             proxy.weather.bytes_per_second = 0.0
 

@@ -15,7 +15,7 @@ def _kill_often(rig: Rig, times: int) -> None:
     rig.start()
     for _ in range(times):
         rig.flow(chance.uniform(0.2, 2.0))
-        rig.kill_producer()
+        rig.producer.kill()
     rig.flow(1)
 
 
@@ -46,7 +46,6 @@ def producer_killed_50_times(rig: Rig) -> None:
 )
 def producer_frozen(rig: Rig) -> None:
     rig.start()
-    assert rig.producer
     rig.producer.send(signal.SIGSTOP)
     rig.flow(15)
     rig.producer.send(signal.SIGCONT)
@@ -61,6 +60,6 @@ def producer_frozen(rig: Rig) -> None:
 def everything_killed(rig: Rig) -> None:
     rig.start()
     rig.flow(3)
-    rig.kill_producer()
+    rig.producer.kill()
     rig.servers.kill(*BROKERS, *ZOOKEEPERS)
     rig.flow(5)

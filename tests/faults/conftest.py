@@ -10,7 +10,7 @@ import pytest
 
 from citypulse.control.playbook import play
 from tests.faults import results
-from tests.faults.recount import Recount
+from tests.faults.recount import COUNTED, Recount
 from tests.faults.rig import RUN
 from tests.system import System
 
@@ -24,7 +24,16 @@ def recount(system: System) -> Iterator[Recount]:
     play(
         system.installation,
         "run",
-        {"citypulse_run": RUN, "citypulse_run_roles": ["spark_job"], "spark_job_trigger_seconds": 5},
+        {
+            "citypulse_run": RUN,
+            "citypulse_run_roles": ["spark_job"],
+            "kafka_topics": [
+                *({"name": name} for name in COUNTED),
+                *({"name": name, "compacted": True, "partitions": 1} for name in ("places", "gaps")),
+            ],
+            "spark_job_topics": list(COUNTED),
+            "spark_job_trigger_seconds": 5,
+        },
         "-e",
         f"@{system.variables}",
     )

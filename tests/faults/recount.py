@@ -11,6 +11,9 @@ from citypulse.control.topic import end_offsets
 from tests.faults.rig import RUN
 from tests.system import System
 
+COUNTED = ("tweets", "tweets.in", "tweets.us", "tweets.br", "tweets.jp")
+"""The topics that the run's job counts, without the run's prefix."""
+
 
 class Recount:
     """Collects what was sent, and holds the tables against it at the end."""
@@ -37,7 +40,7 @@ class Recount:
         return self._system.spark("verify", *tweets, run=RUN)
 
     def _caught_up(self) -> bool:
-        ends = end_offsets(self._system.bootstrap, [f"{RUN}.tweets"])
+        ends = end_offsets(self._system.bootstrap, [f"{RUN}.{topic}" for topic in COUNTED])
         job = scrape(self._system.installation.run_address(RUN, 9302)) or {}
         processed = {
             (labels["topic"], int(labels["partition"])): int(offset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
@@ -25,7 +25,7 @@ PREFERRED = 0
 class Servers:
     """What the servers of one installation can suffer."""
 
-    def __init__(self, system: System, topics: list[str]) -> None:
+    def __init__(self, system: System, topics: Iterable[str]) -> None:
         self._system = system
         self._topics = frozenset(topics)
 

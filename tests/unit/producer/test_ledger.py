@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from citypulse.events.gap import Gap
 from citypulse.producer import ledger
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.errors import BadInputError
+from citypulse.producer.gaps.file import GapFile
 from citypulse.producer.journal import cursor, segment
 from citypulse.producer.journal.writer import Writer
+from citypulse.producer.ledger import topics as topics_
 
 
 def payload(number: int, tag: str = "citypulse/main/all/1") -> bytes:
@@ -28,7 +31,7 @@ def config(tmp_path: Path) -> Config:
 @pytest.fixture
 def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     held: dict[str, list[int]] = {"tweets": [], "tweets.fr": []}
-    monkeypatch.setattr(ledger, "_read", lambda _config, topic: ledger.Topic(Counter(held[topic]), 0))
+    monkeypatch.setattr(topics_, "read", lambda _config, topic: topics_.Topic(Counter(held[topic]), 0))
     return held
 
 
@@ -142,30 +145,86 @@ def test_what_retention_took_is_not_judged(
 ) -> None:
     journal(config, payload(1), payload(2), payload(3))
     reach = 1_700_000_000_001
-    monkeypatch.setattr(ledger, "_read", lambda _config, _topic: ledger.Topic(Counter([3]), reach))
+    monkeypatch.setattr(topics_, "read", lambda _config, _topic: topics_.Topic(Counter([3]), reach))
     assert ledger.run(config, [], 0, as_json=False)
     assert "2 ids are older than Kafka's retention" in capsys.readouterr().out
 
 
-def test_what_was_in_doubt_at_the_source_is_said_to_be_so(
-    config: Config, topics: dict[str, list[int]], tmp_path: Path
-) -> None:
-    journal(config, payload(1))
-    topics["tweets"] = [1]
-    sent = truth(tmp_path / "truth.jsonl", payload(1), payload(2), payload(3))
+def undelivered(path: Path, *entries: tuple[int, int, str]) -> None:
+    """What replay could not deliver: id, when, why."""
     lines = [
-        {
-            "at": 1_900_000_000_000,
-            "stream": 1,
-            "token": "0",
-            "cause": cause,
-            "message": json.loads(payload(number)),
-        }
-        for number, cause in ((2, "in doubt"), (4, "unsent"))
+        {"at": at, "stream": 1, "token": "00000000", "cause": cause, "message": json.loads(payload(number))}
+        for number, at, cause in entries
     ]
-    (tmp_path / "truth.jsonl.undelivered").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    account = ledger.compare(config, [sent], 0).accounts[1]
-    assert (account.missing, account.in_doubt) == (2, 1)
+    path.with_name(path.name + ".undelivered").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def record(config: Config, gap_id: str, start: int, end: int | None, filled_by: str = "") -> None:
+    book = GapFile(Path(config.journal.dir))
+    book.record(Gap(gap_id, "main", ("all",), ("CA",), start, end, "network", filled_by), "")
+    book.close()
+
+
+class TestWhatXSentAndWeDoNotHave:
+    """It is explained by a gap that is open, and by nothing else."""
+
+    SENT = 1_900_000_000_000
+
+    @pytest.fixture
+    def sent(self, config: Config, topics: dict[str, list[int]], tmp_path: Path) -> Path:
+        journal(config, payload(1))
+        topics["tweets"] = [1]
+        return truth(tmp_path / "truth.jsonl", payload(1), payload(2))
+
+    @pytest.mark.parametrize(
+        ("start", "end", "filled_by", "well"),
+        [
+            (SENT - 5, SENT + 5, "", True),
+            (SENT, None, "", True),
+            (SENT + 1, SENT + 5, "", False),
+            (SENT - 5, SENT - 1, "", False),
+            (SENT - 5, SENT + 5, "search", False),
+        ],
+    )
+    def test_only_inside_an_open_gap(
+        self, config: Config, sent: Path, start: int, end: int | None, filled_by: str, well: bool
+    ) -> None:
+        record(config, "g", start, end, filled_by)
+        report = ledger.compare(config, [sent], 0)
+        account = report.accounts[1]
+        assert (account.missing, account.in_gaps, report.well) == (1, int(well), well)
+        assert account.lost == {2}
+        assert (report.gaps, report.open_gaps) == (1, int(not filled_by))
+
+    def test_what_was_never_delivered_counts_as_sent_from_the_first_delivery_on(
+        self, config: Config, sent: Path
+    ) -> None:
+        late, early = self.SENT + 10, self.SENT - 10
+        undelivered(sent, (3, late, "no stream"), (4, early, "no stream"), (2, self.SENT, "in doubt"))
+        account = ledger.compare(config, [sent], 0).accounts[1]
+        assert account.lost == {2, 3}
+        assert account.messages == 3
+
+    def test_what_was_sent_twice_must_lie_in_gaps_each_time(self, config: Config, sent: Path) -> None:
+        undelivered(sent, (2, self.SENT + 100, "unsent"))
+        record(config, "g", self.SENT - 5, self.SENT + 5)
+        assert not ledger.compare(config, [sent], 0).well
+        record(config, "h", self.SENT + 95, self.SENT + 105)
+        assert ledger.compare(config, [sent], 0).well
+
+    def test_no_gap_explains_what_was_journaled(self, config: Config, topics: dict[str, list[int]]) -> None:
+        journal(config, payload(1), payload(2))
+        topics["tweets"] = [1]
+        record(config, "g", 0, None)
+        report = ledger.compare(config, [], 0)
+        assert (report.accounts[0].missing, report.accounts[0].in_gaps, report.well) == (1, 0, False)
+
+
+def test_a_post_that_was_removed_on_demand_is_no_loss(config: Config, topics: dict[str, list[int]]) -> None:
+    journal(config, payload(1), b"")
+    topics["tweets"] = [1]
+    report = ledger.compare(config, [], 0)
+    assert (report.accounts[0].forgotten, report.accounts[0].no_posts, report.well) == (1, 0, True)
 
 
 def test_a_lost_segment_is_not_well(config: Config, topics: dict[str, list[int]]) -> None:
@@ -202,6 +261,6 @@ def test_where_nothing_can_be_judged_nothing_is_well(
     config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal(config, payload(1), payload(2))
-    monkeypatch.setattr(ledger, "_read", lambda _config, _topic: ledger.Topic(Counter(), 2_000_000_000_000))
+    monkeypatch.setattr(topics_, "read", lambda _config, _topic: topics_.Topic(Counter(), 2_000_000_000_000))
     assert not ledger.run(config, [], 0, as_json=False)
     assert "nothing could be judged" in capsys.readouterr().out

@@ -15,6 +15,8 @@ from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 
 STOP_DEADLINE_S = 120.0
+_ALREADY_STARTED = 60
+"""supervisord's code of that fault."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,14 @@ def find(inst: Installation, name: str) -> Service:
 
 def start(inst: Installation, name: str) -> None:
     """Start one service that stands still; nothing happens when it runs."""
-    if not find(inst, name).running:
+    if find(inst, name).running:
+        return
+    try:
         _supervisor(inst).startProcess(name, True)
+    except xmlrpc.client.Fault as fault:
+        # Its manager was about to start it by itself.
+        if fault.faultCode != _ALREADY_STARTED:
+            raise
 
 
 def stop(inst: Installation, name: str) -> None:

@@ -31,7 +31,7 @@ class Health:
         """X is connected, and Kafka takes what comes. Neither is needed for the journal to be safe."""
         return self.healthy() | {
             "connected": metrics.stream_is("connected"),
-            "brokers": self._sender.connected,
+            "kafka": self._sender.connected,
             "circuit": self._sender.circuit.state in ("closed", "slowed"),
         }
 

@@ -1,4 +1,4 @@
-"""Child processes of a fault's run: replay and producers, restarted as a service manager would."""
+"""Child processes of a test, restarted as a service manager would."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 NOT_AGAIN = (0, 2, 3)
@@ -67,10 +67,6 @@ class Child:
             assert not self._thread.is_alive(), f"{self._command} did not end within {DEADLINE:g} s"
         return self.codes[-1]
 
-    def halt(self) -> None:
-        """SIGKILL, and it is not started again."""
-        self.stop(signal.SIGKILL)
-
     def tail(self, lines: int = 15) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -92,3 +88,12 @@ class Child:
             if not self._supervised.is_set():
                 return
             self._launch()
+
+
+def wait_for(what: str, condition: Callable[[], object], deadline: float, child: Child | None = None) -> None:
+    """Wait until a condition holds; a deadline ends in a sentence, with the last lines of a process's log."""
+    until = time.monotonic() + deadline
+    while not condition():
+        said = f"; its log ends:\n{child.tail()}" if child else ""
+        assert time.monotonic() < until, f"waited {deadline:g} s in vain for {what}{said}"
+        time.sleep(0.2)

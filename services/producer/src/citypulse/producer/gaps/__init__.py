@@ -1,0 +1,1 @@
+"""Where X was not heard; `file` is the form of its gaps on disk."""
