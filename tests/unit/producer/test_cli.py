@@ -138,7 +138,7 @@ def test_what_was_accepted_outlives_a_kill_and_a_stop_is_clean(tmp_path: Path) -
         running.start()
         running.until(lambda: running.metric("accepted_total") == 100, "100 more messages accepted")
         assert running.get("/healthz")[0] == 200
-        running.until(lambda: b'"circuit":false' in running.get("/readyz")[1], "an open circuit")
+        running.until(lambda: '"circuit":false' in running.get("/readyz")[1], "an open circuit")
         status, checks = running.get("/readyz")
         assert status == 503
         assert json.loads(checks) == {

@@ -78,7 +78,7 @@ def journaled(directory: Path, parse: Parse) -> Journaled:
 
 
 def sent(truths: Sequence[Path], parse: Parse) -> tuple[Account, Ids]:
-    """Read what replay wrote down: what it sent and, from a token's first delivery on, what it could not send.
+    """Read what replay wrote down: what it sent and, after a token's first delivery, what it could not.
 
     Raises:
         BadInputError: a file is none of replay's.
