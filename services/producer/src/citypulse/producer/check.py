@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 
 import click
-from kafka.errors import KafkaError
 
 from citypulse import places
 from citypulse.producer.config import Config
-from citypulse.producer.send import brokers
+from citypulse.producer.send import replicas
 from citypulse.producer.stream import rules
 from citypulse.producer.stream.client import BrokenError, HttpError, XClient
 
@@ -57,18 +56,19 @@ def _x(config: Config, token: str, wanted: list[rules.Rule]) -> tuple[bool, str]
 
 
 def _brokers(config: Config) -> list[tuple[bool, str]]:
-    servers = ", ".join(config.kafka.bootstrap_servers)
-    try:
-        client = brokers.consumer(config.kafka, f"citypulse-producer-{config.name}-check")
-        topics = client.topics()
-        client.close()
-    except KafkaError as error:
-        return [(False, f"brokers  {servers}: no answer ({type(error).__name__}: {error})")]
-    needed = sorted({config.topic(feed.topic) for feed in config.feeds} | {places.topic_name(config.run)})
-    return [(True, f"brokers  {servers}")] + [
-        (
-            topic in topics,
-            f"topic    {topic}{'' if topic in topics else ' does not exist: the deployment makes it'}",
-        )
-        for topic in needed
+    needed = frozenset({config.topic(feed.topic) for feed in config.feeds} | {places.topic_name(config.run)})
+    answers, view = replicas.ask_once(config, needed)
+    lines = [
+        (answer is not None, f"broker   {server}{'' if answer is not None else ': no answer'}")
+        for server, answer in zip(config.kafka.bootstrap_servers, answers, strict=True)
     ]
+    heard = [answer for answer in answers if answer is not None]
+    if not heard:
+        return lines
+    for topic in sorted(needed):
+        there = any(topic in answer for answer in heard)
+        lines.append(
+            (there, f"topic    {topic}" + ("" if there else " does not exist: the deployment makes it"))
+        )
+    trouble = view.wrong or view.blocked
+    return [*lines, (not trouble, f"kafka    {trouble or f'durability {config.kafka.durability} holds'}")]

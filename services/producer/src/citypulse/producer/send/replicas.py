@@ -8,7 +8,7 @@ are harmless.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -99,6 +99,34 @@ def _wrong(name: str, partition: Partition, min_in_sync: int | None, strict: boo
     return ""
 
 
+def ask_once(config: Config, names: frozenset[str]) -> tuple[list[Topics | None], View]:
+    """Look at every broker once: what each answered, in the configuration's order, and what that means."""
+    probes = _probes(config)
+    try:
+        answers = [probe.topics(names) for probe in probes]
+        return answers, judge(
+            answers, _settings(probes, answers, names), names, config.kafka.durability == "strict"
+        )
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _probes(config: Config) -> list[Probe]:
+    client_id = f"citypulse-producer-{config.name}-probe"
+    return [Probe(config.kafka, server, client_id) for server in config.kafka.bootstrap_servers]
+
+
+def _settings(
+    probes: Sequence[Probe], answers: Sequence[Topics | None], names: frozenset[str]
+) -> dict[str, int]:
+    """`min.insync.replicas` of the topics, from the first broker that tells."""
+    for probe, answer in zip(probes, answers, strict=True):
+        if answer and (found := probe.min_in_sync(names & answer.keys())):
+            return found
+    return {}
+
+
 class Replicas:
     """The look at the brokers, again and again, in a thread of its own; others read what it found."""
 
@@ -113,8 +141,7 @@ class Replicas:
         self._kafka = config.kafka
         self._topics = topics
         self._acknowledged = acknowledged
-        client_id = f"citypulse-producer-{config.name}-probe"
-        self._probes = [Probe(config.kafka, server, client_id) for server in config.kafka.bootstrap_servers]
+        self._probes = _probes(config)
         self._min_in_sync: dict[str, int] = {}
         self._epochs: tuple[int, ...] | None = None
         self._sampled = acknowledged()
@@ -152,19 +179,13 @@ class Replicas:
         answers = [probe.topics(self._topics) for probe in self._probes]
         # A broker that came back may have brought other settings.
         if len(self._min_in_sync) < len(self._topics) or self.view.available < sum(map(bool, answers)):
-            self._ask_settings(answers)
+            self._min_in_sync.update(_settings(self._probes, answers, self._topics))
         before, self.view = (
             self.view,
             judge(answers, self._min_in_sync, self._topics, self._kafka.durability == "strict"),
         )
         self._advance(acknowledged)
         self._tell(before)
-
-    def _ask_settings(self, answers: list[Topics | None]) -> None:
-        for probe, answer in zip(self._probes, answers, strict=True):
-            if answer and (found := probe.min_in_sync(self._topics & answer.keys())):
-                self._min_in_sync.update(found)
-                return
 
     def _advance(self, acknowledged: int) -> None:
         epochs = self.view.epochs
