@@ -7,7 +7,8 @@ Starts the service and one client on this machine, prints one line a case:
 After a `make demo`, which installs citypulse-replay; another one is named by CITYPULSE_REPLAY.
 
 Cases: plain and gzip, read by curl (to a file) and by aiohttp; a stream with one place rule and one with
-1,000 rules of 40 terms each; and a paced stream at 10,000 a second, where what counts is how late it runs.
+1,000 rules of 40 terms each; one whose posts are kept for search and backfill, and one with a fault armed
+that never comes; and a paced stream at 10,000 a second, where what counts is how late it runs.
 """
 
 import argparse
@@ -32,6 +33,8 @@ FIELDS = (
 REPLAY = Path(os.environ.get("CITYPULSE_REPLAY", ".citypulse/bin/citypulse-replay"))
 COUNTRIES = ("BR", "CA", "CN", "GB", "IN", "JP", "US")
 ONE_RULE = [{"value": " OR ".join(f"place_country:{code}" for code in COUNTRIES)}]
+
+FAULT = {"fault": "cut", "after_messages": 1_000_000_000}
 
 
 def many_rules() -> list[dict[str, str]]:
@@ -99,13 +102,21 @@ def curl_client(url: str, compressed: bool) -> subprocess.Popen[bytes]:
 
 
 def measure(
-    case: str, arguments: list[str], port: int, rules: list[dict[str, str]], client: str, gzip: bool
+    case: str,
+    arguments: list[str],
+    port: int,
+    rules: list[dict[str, str]],
+    client: str,
+    gzip: bool,
+    fault: dict[str, Any] | None = None,
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         replay = Replay(Path(name), port, *arguments)
         try:
             for start in range(0, len(rules), 100):
                 replay.get(PATH + "/rules", {"add": rules[start : start + 100]})
+            if fault:
+                replay.get("/control/faults", fault)
             asyncio.run(_measure(case, replay, client, gzip))
         finally:
             replay.stop()
@@ -142,6 +153,17 @@ def main() -> None:
     measure("unlimited, one rule, gzip", fast, given.port, ONE_RULE, "curl", gzip=True)
     measure("unlimited, one rule, gzip", fast, given.port, ONE_RULE, "aiohttp", gzip=True)
     measure("unlimited, 1,000 rules, gzip", fast, given.port, many_rules(), "curl", gzip=True)
+    kept = [*fast, "--search", "--backfill"]
+    measure("unlimited, one rule, posts kept", kept, given.port, ONE_RULE, "curl", gzip=True)
+    measure(
+        "unlimited, one rule, fault armed",
+        [*fast, "--control"],
+        given.port,
+        ONE_RULE,
+        "curl",
+        gzip=True,
+        fault=FAULT,
+    )
     measure("10,000 a second, one rule, gzip", paced, given.port, ONE_RULE, "curl", gzip=True)
 
 

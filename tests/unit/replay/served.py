@@ -11,8 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from citypulse.replay.api import digest
+
 STREAM = "/2/tweets/search/stream"
 RULES = STREAM + "/rules"
+SEARCH = "/2/tweets/search/recent"
+COUNTS = "/2/tweets/counts/recent"
+FAULTS = "/control/faults"
 PATIENCE = 60.0
 """Seconds after which a wait is given up, far beyond what any of them takes."""
 
@@ -45,6 +50,23 @@ class Served:
     def status(self) -> dict[str, Any]:
         return dict(self.ask("GET", "/status", who=None)[1])
 
+    def arm(self, fault: str, **parameters: Any) -> int:
+        """Arm a fault; its id."""
+        status, body = self.ask("POST", FAULTS, {"fault": fault, **parameters}, who=None)
+        assert status == 201, body
+        return int(body["id"])
+
+    def fault(self, number: int) -> dict[str, Any]:
+        return dict(self.ask("GET", f"{FAULTS}/{number}", who=None)[1])
+
+    def wait_until_past(self, number: int) -> dict[str, Any]:
+        self.wait(lambda _: self.fault(number)["state"] == "past", f"fault {number} is past")
+        return self.fault(number)
+
+    def wait_until_done(self) -> None:
+        """Wait until all that was played is sent and recorded."""
+        self.wait(lambda status: status["state"] == "done", "the source has ended")
+
     def wait(self, holds: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE
         while not holds(status := self.status()):
@@ -53,11 +75,58 @@ class Served:
         return status
 
 
+def of(token: str) -> dict[str, str]:
+    """The parameter by which a fault names a token."""
+    return {"token": digest(token)}
+
+
 def lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
     """The lines of a stream without their CRLF, empty ones (keep-alives) included."""
     while line := answer.readline():
         assert line.endswith(b"\r\n"), line
         yield line[:-2]
+
+
+def rest(answer: http.client.HTTPResponse) -> tuple[list[bytes], str]:
+    """All that still comes of a stream: its lines that are not empty, the last perhaps in part, and how it
+    ended: `closed` cleanly, `reset`, or `silent` where the client's own time-out was reached.
+    """
+    found: list[bytes] = []
+    try:
+        while line := answer.readline():
+            found.append(line)
+        ended = "closed"
+    except ConnectionResetError:
+        ended = "reset"
+    except TimeoutError:
+        ended = "silent"
+    return [line for line in found if line != b"\r\n"], ended
+
+
+def texts(found: list[bytes]) -> list[str]:
+    """What the messages of these lines say."""
+    return [json.loads(line)["data"]["text"] for line in found]
+
+
+def truth(path: Path) -> list[dict[str, Any]]:
+    """The lines of a truth file, or of what is beside it, without a header."""
+    written = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line for line in written if "message" in line]
+
+
+def undelivered(path: Path) -> list[dict[str, Any]]:
+    """The lines beside a truth file."""
+    return truth(path.with_name(path.name + ".undelivered"))
+
+
+def numbered(count: int) -> list[dict[str, Any]]:
+    """Stored pages `tweet 0` and on, a second apart."""
+    return [tweet(n, created=f"2026-01-01T00:{n // 60:02d}:{n % 60:02d}.000Z") for n in range(count)]
+
+
+def said(lines: list[dict[str, Any]]) -> list[str]:
+    """What the messages of truth lines say."""
+    return [line["message"]["data"]["text"] for line in lines]
 
 
 def messages(answer: http.client.HTTPResponse, count: int) -> list[dict[str, Any]]:

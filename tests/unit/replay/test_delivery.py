@@ -21,11 +21,14 @@ from .served import STREAM, messages, serving, stored, tweet
 class FakeStream:
     """A connection that takes nothing, as its token has no rules."""
 
-    number, token, queued_bytes = 1, "t", 0
+    number, token, queued_bytes, ended = 1, "t", 0, False
     rulebook = Rulebook(Limits())
 
     def unsent(self) -> list[bytes]:
         return []
+
+    def wake(self) -> None:
+        pass
 
 
 def truth(path: Path) -> list[dict[str, Any]]:

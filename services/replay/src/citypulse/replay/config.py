@@ -4,6 +4,7 @@ Every key `[section] key` is also the environment variable CITYPULSE_REPLAY_<SEC
 an impossible value raises BadSettingError with one sentence that names it.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from citypulse.replay.api import StreamSettings
+from citypulse.replay.api import Account, StreamSettings
 from citypulse.replay.rulebook import Limits
 from citypulse.settings import BadSettingError, Section, load
 
-__all__ = ["Generator", "Play", "Server", "Settings", "Source", "load_settings"]
+__all__ = ["Control", "Generator", "Play", "Server", "Settings", "Source", "load_settings"]
 
 PREFIX = "CITYPULSE_REPLAY_"
 
@@ -86,6 +87,13 @@ class Play(Section, frozen=True):
     truth: str = ""
 
 
+class Control(Section, frozen=True):
+    """Faults: whether /control/faults is there (on a loopback address only), and a script to play."""
+
+    enabled: bool = False
+    script: str = ""
+
+
 class Settings(Section, frozen=True):
     """All of it."""
 
@@ -95,6 +103,8 @@ class Settings(Section, frozen=True):
     play: Play = Play()
     stream: StreamSettings = StreamSettings()
     limits: Limits = Limits()
+    account: Account = Account()
+    control: Control = Control()
 
 
 def load_settings(
@@ -120,6 +130,11 @@ def _check(settings: Settings) -> None:
         raise BadSettingError("generator.retweets, replies and quotes are more than 1 together: give shares")
     if bool(settings.server.tls_cert) != bool(settings.server.tls_key):
         raise BadSettingError("server.tls_cert and server.tls_key: give both or neither")
+    if settings.control.enabled and not _loopback(settings.server.address):
+        raise BadSettingError(
+            f"control.enabled: faults are taken on a loopback address only, and server.address is"
+            f" {settings.server.address!r}; make it 127.0.0.1, or leave control.enabled out"
+        )
     if generator.start:
         try:
             datetime.fromisoformat(generator.start)
@@ -127,3 +142,10 @@ def _check(settings: Settings) -> None:
             raise BadSettingError(
                 f"generator.start is {generator.start!r}, which is no time: {error}"
             ) from None
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"

@@ -1,12 +1,14 @@
 """From the source to every connected stream: each message when it is due, where a stream's rules match it.
 
 Where a message is matched, rendered and offered is one function, `_deliver`; what a stream does with it is
-the connection's. A fault that is to befall a message or a stream belongs between the two.
+the connection's. Of the faults only a gap befalls a message here, whether a stream is connected or not; all
+others befall what a stream sends.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -14,9 +16,12 @@ import structlog
 
 from citypulse.events.messages import Message
 from citypulse.replay.connection import Connection
+from citypulse.replay.fault_book import Faults
 from citypulse.replay.fields import Selection, selection
+from citypulse.replay.history import History
 from citypulse.replay.pace import Clock, Due, Pace
 from citypulse.replay.rulebook import Limits, Rule, Rulebook
+from citypulse.replay.script import Script
 from citypulse.replay.truth import Truth
 
 __all__ = ["Delivery", "Open", "State"]
@@ -32,11 +37,16 @@ _BATCH = 200
 _SHORTEST_SLEEP = 0.005
 _LONGEST_SLEEP = 0.05
 _UNLIMITED_AHEAD = 4 * 1024 * 1024
+_LONGEST_DRAIN = 1.0
 _encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger()
 # A message that nobody was connected for is kept with all that a usual client asks for.
 _EVERYTHING = selection(
-    {"tweet.fields": "author_id,created_at,geo,referenced_tweets", "expansions": "geo.place_id"}
+    {
+        "tweet.fields": "author_id,created_at,edit_history_tweet_ids,geo,referenced_tweets",
+        "expansions": "geo.place_id",
+        "place.fields": "contained_within,country,country_code,full_name,geo,id,name,place_type",
+    }
 )
 
 
@@ -46,11 +56,22 @@ class Delivery:
     `hold_streams` makes the source's clock stand while fewer streams are connected (0: it never stands); what
     a stream that ended had not sent then waits for the next stream of its token. `buffer_bytes` is what may
     wait for one stream: beyond it a paced source disconnects the stream, as X does with a client that reads
-    too slowly, and an unlimited one waits for it.
+    too slowly, and an unlimited one waits for it. `script` arms `faults` as the source plays; `history` keeps
+    what was played.
     """
 
     def __init__(
-        self, source: Open, pace: Pace, truth: Truth, limits: Limits, *, hold_streams: int, buffer_bytes: int
+        self,
+        source: Open,
+        pace: Pace,
+        truth: Truth,
+        limits: Limits,
+        *,
+        hold_streams: int,
+        buffer_bytes: int,
+        faults: Faults | None = None,
+        script: Script | None = None,
+        history: History | None = None,
     ) -> None:
         self.state: State = "waiting"
         self.connections: list[Connection] = []
@@ -60,6 +81,10 @@ class Delivery:
         self.late_seconds = 0.0
         self.due_in_seconds = 0.0
         """How long the next message is not due yet; 0 while messages are due."""
+        self.faults = faults or Faults()
+        self.faults.wake, self.faults.wipe_rules = self._wake_streams, self._wipe_rules
+        self.history = history
+        self._script = script or Script([])
         self._source, self._pace, self._truth, self._limits = source, pace, truth, limits
         self._hold_streams, self._buffer_bytes = hold_streams, buffer_bytes
         self._unsent: dict[str, list[bytes]] = {}
@@ -71,6 +96,18 @@ class Delivery:
     def rulebook(self, token: str) -> Rulebook:
         """The rules of a token, which outlive its streams."""
         return self._rulebooks.setdefault(token, Rulebook(self._limits))
+
+    def backfill(self, rulebook: Rulebook, chosen: Selection, minutes: int) -> Iterator[bytes | None]:
+        """What was played in the last minutes up to now, as a stream with these rules would have had it; None
+        for each post that no rule matches.
+        """
+        posts = self.history.played_since(_now() - minutes * 60_000) if self.history is not None else []
+
+        def due(message: Message) -> bytes | None:
+            rules = _matching(rulebook, message)
+            return _rendered(message, chosen, rules) if rules else None
+
+        return (due(post.message()) for post in posts)
 
     def connect(self, connection: Connection) -> None:
         """A stream is there: it gets what is due from now on, and what its token's last one was held back."""
@@ -92,7 +129,8 @@ class Delivery:
 
     @property
     def _held(self) -> bool:
-        return len(self.connections) < self._hold_streams
+        # One that has ended sends nothing more, though it may still wait for what it sent to arrive.
+        return len([one for one in self.connections if not one.ended]) < self._hold_streams
 
     def fail(self, error: BaseException) -> None:
         """End the playing with this error: what is sent can no longer be recorded."""
@@ -104,32 +142,47 @@ class Delivery:
         for token, messages in self._unsent.items():
             self._truth.miss(_now(), None, token, "unsent", messages)
         self._unsent.clear()
+        if self._script.left:
+            _log.warning("faults never armed", entries=[entry.number for entry in self._script.left])
 
     async def play(self) -> None:
         """Play the source to its end; returns when every message was handed to its streams.
 
         Raises what `fail` was called with.
         """
+        await self._follow_script(0.0)
         await self._while_held()
         for due in self._source(_now()):
             await self._until(due.at)
             self._deliver(due.message)
             self.played += 1
+            if self._script.left:
+                await self._follow_script(self._clock.now() if self._pace.unlimited else due.at)
             if self.played % _BATCH == 0:
                 await self._breathe()
+        self.faults.source_ended = True
+        self._wake_streams()
         while self._unsent or any(connection.queued_bytes for connection in self.connections):
             await self._while_held()
             await asyncio.sleep(_LONGEST_SLEEP)
         self.state = "done"
         _log.info("source ended", played=self.played, sent=self._truth.sent)
+        while self._script.times_left:
+            self._clock.stand() if self._held else self._clock.run()
+            await self._follow_script(self._clock.now())
+            await asyncio.sleep(_LONGEST_SLEEP)
 
     async def _until(self, at: float) -> None:
         """Wait until `at` on the source's clock, which stands with hold and no stream."""
         self.state = "playing"
         while True:
             await self._while_held()
-            early = at - self._clock.now()
+            now = self._clock.now()
+            early = at - now
             self.due_in_seconds = max(early, 0.0)
+            if self._script.left:
+                # A source that runs late still meets a fault between the same two messages.
+                await self._follow_script(now if early > 0 or self._pace.unlimited else at)
             if early <= 0:
                 self.late_seconds = -early if not self._pace.unlimited else 0.0
                 return
@@ -147,6 +200,15 @@ class Delivery:
         # A stream that went and came back while the player slept has stopped the clock all the same.
         self._clock.run()
 
+    async def _follow_script(self, seconds: float) -> None:
+        for fault in self._script.due(seconds, self.played):
+            # What was played before is to be sent before, unless an earlier fault holds it up.
+            for connection in list(self.connections):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LONGEST_DRAIN):
+                        await connection.room(1)
+            self.faults.arm(fault)
+
     async def _breathe(self) -> None:
         """Let the streams write; wait for the slowest, or where time does not wait disconnect it."""
         await asyncio.sleep(0)
@@ -160,24 +222,46 @@ class Delivery:
                 connection.abort()
 
     def _deliver(self, message: Message) -> None:
+        if self.history is not None:
+            self.history.add(message, _now())
+        withheld = self._withheld(message) if self.faults.live else ()
         for connection in self.connections:
+            if connection.token in withheld:
+                continue
             rules = _matching(connection.rulebook, message)
             if rules:
                 connection.offer(_rendered(message, connection.selection, rules))
                 self._note_time()
         if self._truth.writes:
-            self._note_missed(message)
+            self._note_missed(message, withheld)
 
     def _note_time(self) -> None:
         self.last_at = _now()
         if self.first_at is None:
             self.first_at = self.last_at
 
-    def _note_missed(self, message: Message) -> None:
+    def _withheld(self, message: Message) -> set[str]:
+        """The tokens from which a gap takes this message; their rules match it."""
+        taken: set[str] = set()
+        if self.faults.gaps():
+            for token, rulebook in self._rulebooks.items():
+                if (rules := _matching(rulebook, message)) and self.faults.withholds(token):
+                    self._truth.miss(_now(), None, token, "gap", [_rendered(message, _EVERYTHING, rules)])
+                    taken.add(token)
+        return taken
+
+    def _note_missed(self, message: Message, withheld: Collection[str]) -> None:
         for token in self._rulebooks.keys() - {connection.token for connection in self.connections}:
-            if rules := _matching(self._rulebooks[token], message):
+            if token not in withheld and (rules := _matching(self._rulebooks[token], message)):
                 missed = _rendered(message, _EVERYTHING, rules)
                 self._truth.miss(_now(), None, token, "no stream", [missed])
+
+    def _wake_streams(self) -> None:
+        for connection in self.connections:
+            connection.wake()
+
+    def _wipe_rules(self, token: str) -> int:
+        return sum(book.clear() for one, book in self._rulebooks.items() if token in ("", one))
 
 
 def _now() -> int:

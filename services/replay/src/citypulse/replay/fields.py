@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["BadParameterError", "Selection", "selection"]
+__all__ = ["FIELD_PARAMETERS", "BadParameterError", "Selection", "selection"]
 
 Json = dict[str, Any]
 
@@ -57,6 +57,8 @@ _PARAMETERS = {
     "poll.fields": (_POLL_FIELDS, ("id", "options")),
     "expansions": (tuple(_EXPANSIONS), ()),
 }
+FIELD_PARAMETERS = frozenset(_PARAMETERS)
+"""The query parameters that `selection` reads."""
 
 
 class BadParameterError(ValueError):

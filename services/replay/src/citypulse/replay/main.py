@@ -16,13 +16,17 @@ import msgspec
 import structlog
 
 from citypulse.events.messages import BadFileError, Report
-from citypulse.replay.api import XApi
+from citypulse.replay.api import XApi, digest
 from citypulse.replay.config import Settings, load_settings
+from citypulse.replay.control import control_routes
 from citypulse.replay.delivery import Delivery, Open
+from citypulse.replay.fault_book import Faults
 from citypulse.replay.files import open_stored, read_stored
 from citypulse.replay.generator import open_generator
+from citypulse.replay.history import History
 from citypulse.replay.options import COUNT, GENERATOR, SERVE, config_option, given, options
 from citypulse.replay.pace import Pace
+from citypulse.replay.script import Script, read_script
 from citypulse.replay.service import read_tokens, serve
 from citypulse.replay.truth import Truth, header
 from citypulse.replay.world import World, build_world
@@ -52,11 +56,14 @@ def serve_command(config: Path | None, **values: str | None) -> None:
       citypulse-replay serve --generate --rate 100 --token-file token
       citypulse-replay serve --tweets tweets.json --hold --speed 10 --truth truth.jsonl
       citypulse-replay serve --tweets tweets.json --shift now --place-country CA
+      citypulse-replay serve --generate --rate 100 --search --backfill --control --script faults.toml
+      curl -d '{"fault":"stall","seconds":40}' http://127.0.0.1:8900/control/faults
       curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:8900/2/tweets/search/stream/rules
     """
     settings = _settings(config, values)
     try:
         tokens = read_tokens(settings.server)
+        script = _script(settings, tokens)
         source, about = _source(settings)
         seed = settings.generator.seed if settings.source.generate else None
         truth = Truth(
@@ -69,7 +76,7 @@ def serve_command(config: Path | None, **values: str | None) -> None:
     except OSError as error:
         _refuse(f"play.truth {settings.play.truth} cannot be written: {error.strerror}")
     try:
-        asyncio.run(_serve(settings, tokens, source, truth, about))
+        asyncio.run(_serve(settings, tokens, source, script, truth, about))
     except BadSettingError as error:
         _refuse(str(error))
     except OSError as error:
@@ -188,8 +195,16 @@ def _log_bad_lines(path: str, report: Report) -> None:
         )
 
 
-async def _serve(settings: Settings, tokens: list[str], source: Open, truth: Truth, about: Json) -> None:
-    play = settings.play
+def _script(settings: Settings, tokens: list[str]) -> Script:
+    file = settings.control.script
+    return read_script(Path(file), frozenset(map(digest, tokens))) if file else Script([])
+
+
+async def _serve(
+    settings: Settings, tokens: list[str], source: Open, script: Script, truth: Truth, about: Json
+) -> None:
+    play, account, faults = settings.play, settings.account, Faults()
+    kept = account.backfill or account.search
     delivery = Delivery(
         source,
         _pace(settings),
@@ -197,9 +212,13 @@ async def _serve(settings: Settings, tokens: list[str], source: Open, truth: Tru
         settings.limits,
         hold_streams=play.hold_streams if play.hold else 0,
         buffer_bytes=settings.stream.buffer_bytes,
+        faults=faults,
+        script=script,
+        history=History(account.history_seconds, account.history_bytes) if kept else None,
     )
-    api = XApi(delivery, truth, tokens, settings.limits, settings.stream)
-    await serve(settings.server, api, delivery, truth, about)
+    api = XApi(delivery, truth, tokens, settings.limits, settings.stream, account)
+    control = control_routes(faults, frozenset(map(digest, tokens))) if settings.control.enabled else []
+    await serve(settings.server, [*api.routes(), *control], delivery, truth, about)
 
 
 def _refuse(sentence: str, code: int = 2) -> NoReturn:

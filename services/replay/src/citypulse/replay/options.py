@@ -44,6 +44,10 @@ SERVE: tuple[Option, ...] = (
     ("play.hold", "--hold", "", "Wait while no stream is connected."),
     ("play.hold_streams", "--hold-streams", "N", "With --hold: wait while fewer are connected. [1]"),
     ("play.truth", "--truth", "FILE", "Write down what was sent, to whom, when."),
+    ("account.backfill", "--backfill", "", "The account has backfill_minutes."),
+    ("account.search", "--search", "", "The account has recent search and counts."),
+    ("control.enabled", "--control", "", "Take faults at /control/faults."),
+    ("control.script", "--script", "FILE", "Play the faults of this TOML file."),
 )
 
 config_option = click.option(

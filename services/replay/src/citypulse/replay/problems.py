@@ -5,6 +5,8 @@ from typing import Any
 __all__ = [
     "conflict_without_rules",
     "duplicate_rule",
+    "forbidden",
+    "in_stream",
     "invalid_parameter",
     "invalid_request",
     "invalid_rule",
@@ -12,8 +14,10 @@ __all__ = [
     "rate_limited",
     "rule_cap",
     "rule_does_not_exist",
+    "server_error",
     "too_many_connections",
     "unauthorized",
+    "unavailable",
 ]
 
 Json = dict[str, Any]
@@ -25,22 +29,46 @@ _TYPES = "https://api.twitter.com/2/problems/"
 
 def unauthorized() -> Problem:
     """No bearer token, or one that is not known."""
-    return 401, {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
+    return _blank(401, "Unauthorized")
+
+
+def forbidden() -> Problem:
+    """An endpoint that is not for this account."""
+    return 403, {
+        "client_id": "0",
+        "detail": "When authenticating requests to the Twitter API v2 endpoints, you must use keys and tokens"
+        " from a Twitter developer App that is attached to a Project."
+        " You can create a project via the developer portal.",
+        "registration_url": "https://developer.twitter.com/en/docs/projects/overview",
+        "title": "Client Forbidden",
+        "required_enrollment": "Appropriate Level of API Access",
+        "reason": "client-not-enrolled",
+        "type": _TYPES + "client-forbidden",
+    }
+
+
+def server_error() -> Problem:
+    """X has failed."""
+    return _blank(500, "Internal Server Error")
+
+
+def unavailable() -> Problem:
+    """X is overloaded or down."""
+    return _blank(503, "Service Unavailable")
+
+
+def _blank(status: int, title: str) -> Problem:
+    return status, {"title": title, "detail": title, "type": "about:blank", "status": status}
 
 
 def not_found() -> Problem:
     """A path that is no endpoint."""
-    return 404, {"title": "Not Found", "type": "about:blank", "status": 404, "detail": "Not Found"}
+    return _blank(404, "Not Found")
 
 
 def rate_limited() -> Problem:
     """An endpoint's requests of this window are used up."""
-    return 429, {
-        "title": "Too Many Requests",
-        "detail": "Too Many Requests",
-        "type": "about:blank",
-        "status": 429,
-    }
+    return _blank(429, "Too Many Requests")
 
 
 def too_many_connections() -> Problem:
@@ -62,6 +90,34 @@ def conflict_without_rules() -> Problem:
         "connection_issue": "RuleConfigurationIssue",
         "type": _TYPES + "streaming-connection",
     }
+
+
+def in_stream(error: str, disconnect_type: str) -> Json:
+    """The line by which X ends a stream: `error` is operational-disconnect, usage-capped or
+    too-many-connections; `disconnect_type` tells why of the first.
+
+    The details of UpstreamOperationalDisconnect and OperationalDisconnect are X's, those of its other types
+    are not published.
+    """
+    if error == "too-many-connections":
+        return {"errors": [too_many_connections()[1]]}
+    if error == "usage-capped":
+        problem = {
+            "title": "UsageCapExceeded",
+            "period": "Monthly",
+            "scope": "Product",
+            "detail": "Usage cap exceeded: Monthly product cap",
+            "type": _TYPES + "usage-capped",
+        }
+    else:
+        upstream = " upstream" if disconnect_type.startswith("Upstream") else ""
+        problem = {
+            "title": "operational-disconnect",
+            "disconnect_type": disconnect_type,
+            "detail": f"This stream has been disconnected{upstream} for operational reasons.",
+            "type": _TYPES + "operational-disconnect",
+        }
+    return {"errors": [problem]}
 
 
 def invalid_request(message: str, parameters: Json | None = None) -> Problem:

@@ -18,16 +18,20 @@ _Limit = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """X's limits of an account: rules a token, characters a rule, requests a window of `window_seconds`,
-    streams a token.
+    """X's limits of an account: rules a token, characters a rule and a query of recent search or counts,
+    streams a token, requests a window of `window_seconds`, time buckets a page of counts (7 days of minutes).
     """
 
     rules: _Limit = 1000
     rule_characters: _Limit = 1024
+    query_characters: _Limit = 512
     connections: _Limit = 1
     stream_requests: _Limit = 50
     rules_get_requests: _Limit = 450
     rules_post_requests: _Limit = 100
+    search_requests: _Limit = 450
+    counts_requests: _Limit = 300
+    counts_buckets: _Limit = 10_081
     window_seconds: _Limit = 900
 
 
@@ -77,12 +81,13 @@ class Rulebook:
         rules = [rule.listed() for rule in self._rules.values() if ids is None or rule.id in ids]
         return {**({"data": rules} if rules else {}), "meta": {"sent": _sent(), "result_count": len(rules)}}
 
-    def add(self, wanted: list[Json], *, dry_run: bool) -> tuple[int, Json]:
+    def add(self, wanted: list[Json], *, dry_run: bool, limits: Limits | None = None) -> tuple[int, Json]:
         """Add rules, each with `value` and perhaps `tag`; the HTTP status and the body that X answers with.
 
         Rules that are invalid or exist already are reported one by one; the others are created. Over the
-        limit none is.
+        limit none is. `limits` are those of this request where they are not the rulebook's.
         """
+        limits = limits or self._limits
         known = {rule.value: rule.id for rule in self._rules.values()}
         created: list[Rule] = []
         errors: list[Json] = []
@@ -92,15 +97,17 @@ class Rulebook:
                 errors.append(problems.duplicate_rule(value, known[value]))
                 continue
             try:
-                rule = Rule(self._next_id(), value, item.get("tag") or "", self._parsed(value))
+                rule = Rule(
+                    self._next_id(), value, item.get("tag") or "", _parsed(value, limits.rule_characters)
+                )
             except InvalidRuleError as error:
                 errors.append(problems.invalid_rule(value, error.details))
                 continue
             known[value] = rule.id
             created.append(rule)
         valid = len(created)
-        if len(self._rules) + valid > self._limits.rules:
-            errors.append(problems.rule_cap(self._limits.rules))
+        if len(self._rules) + valid > limits.rules:
+            errors.append(problems.rule_cap(limits.rules))
             created = []
         if created and not dry_run:
             self._rules |= {rule.id: rule for rule in created}
@@ -137,16 +144,22 @@ class Rulebook:
             body["errors"] = errors
         return 200, body
 
-    def _parsed(self, value: str) -> Node:
-        longest = self._limits.rule_characters
-        if len(value) > longest:
-            reason = f"Rule length of {len(value)} exceeds the maximum of {longest} characters"
-            raise InvalidRuleError(f"{reason} (at position {longest + 1})")
-        return parse(value)
+    def clear(self) -> int:
+        """Delete all rules; how many there were."""
+        count = len(self._rules)
+        self._rules, self._matcher = {}, None
+        return count
 
     def _next_id(self) -> str:
         self._last_id = max(self._last_id + 1, (int(time.time() * 1000) - 1288834974657) << 22)
         return str(self._last_id)
+
+
+def _parsed(value: str, longest: int) -> Node:
+    if len(value) > longest:
+        reason = f"Rule length of {len(value)} exceeds the maximum of {longest} characters"
+        raise InvalidRuleError(f"{reason} (at position {longest + 1})")
+    return parse(value)
 
 
 def _sent() -> str:

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from citypulse.replay import problems
-from citypulse.replay.api import XApi, digest
+from citypulse.replay.api import digest
 from citypulse.replay.config import Server
 from citypulse.replay.delivery import Delivery
 from citypulse.replay.truth import Truth
@@ -57,13 +57,15 @@ def _default_token_file() -> Path:
     return Path(state).expanduser() / "citypulse" / "replay.token"
 
 
-async def serve(server: Server, api: XApi, delivery: Delivery, truth: Truth, about: Json) -> None:
+async def serve(
+    server: Server, routes: list[web.RouteDef], delivery: Delivery, truth: Truth, about: Json
+) -> None:
     """Serve until SIGTERM or SIGINT, playing the source once; `about` is what /status tells of it.
 
     Raises OSError where the address cannot be bound, and whatever ended the source if it died.
     """
     app = web.Application(middlewares=[_plain_404], client_max_size=16 * 1024 * 1024)
-    app.add_routes([*api.routes(), *_own_routes(delivery, truth, about)])
+    app.add_routes([*routes, *_own_routes(delivery, truth, about)])
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     stop = asyncio.Event()
@@ -142,6 +144,7 @@ def _status(delivery: Delivery, truth: Truth) -> Json:
         "last_at": delivery.last_at,
         "late_seconds": round(delivery.late_seconds, 3),
         "due_in_seconds": round(delivery.due_in_seconds, 3),
+        "history": _history(delivery),
         "streams": [
             {
                 "stream": one.number,
@@ -153,6 +156,13 @@ def _status(delivery: Delivery, truth: Truth) -> Json:
             for one in delivery.connections
         ],
     }
+
+
+def _history(delivery: Delivery) -> Json | None:
+    history = delivery.history
+    if history is None:
+        return None
+    return {"posts": len(history), "bytes": history.bytes, "since": history.since_ms}
 
 
 class _Metrics(Collector):

@@ -12,9 +12,15 @@ handed to its client is named in a second file beside it, `<truth>.undelivered`,
 - `no stream`: the token has rules that match, but no stream was connected (X drops such a post; with hold
   there are none);
 - `unsent`: the stream ended before the write of this message;
+- `gap`, `malformed`: the fault of that name withheld it;
 - `in doubt`: sent, and so in the truth too, but the client's kernel had not acknowledged it when the stream
   ended. What the kernel had acknowledged and the client never read cannot be seen from here, as X cannot see
   it.
+
+So every message that matched a token's rules when it was due stands in one of the two files once for each of
+that token's streams, or once if it had none: `in doubt` only repeats what the truth has. A delivery that is
+not the first has `"by":"backfill"` or `"by":"duplicate"` before its message, and what a fault spoiled
+`"fault":"no_tag"` or `"fault":"no_place"`.
 """
 
 import contextlib
@@ -25,7 +31,16 @@ from typing import IO
 
 import msgspec
 
-__all__ = ["Truth", "header"]
+__all__ = ["AS_DUE", "BY_BACKFILL", "BY_DUPLICATE", "NO_PLACE", "NO_TAG", "Mark", "Truth", "header"]
+
+Mark = bytes
+"""What a line says beside the usual: JSON members with a comma after each."""
+
+AS_DUE: Mark = b""
+BY_BACKFILL: Mark = b'"by":"backfill",'
+BY_DUPLICATE: Mark = b'"by":"duplicate",'
+NO_TAG: Mark = b'"fault":"no_tag",'
+NO_PLACE: Mark = b'"fault":"no_place",'
 
 
 def header(source: str, seed: int | None) -> bytes:
@@ -57,26 +72,35 @@ class Truth:
         """Whether there is a file; without one, what is not delivered need not even be rendered."""
         return self._deliveries is not None
 
-    def record(self, at: int, stream: int, token: str, messages: list[bytes]) -> None:
+    def record(self, at: int, stream: int, token: str, messages: list[bytes], mark: Mark = AS_DUE) -> None:
         """Note that these messages (JSON as sent) went to a stream at `at` ms."""
         if self._deliveries is not None:
-            start = b'{"at":%d,"stream":%d,"token":"%s","message":' % (at, stream, token.encode())
+            start = b'{"at":%d,"stream":%d,"token":"%s",%b"message":' % (at, stream, token.encode(), mark)
             self._deliveries.write(
                 b"".join([part for message in messages for part in (start, message, b"}\n")])
             )
             self._deliveries.flush()
         self.sent += len(messages)
 
-    def miss(self, at: int, stream: int | None, token: str, cause: str, messages: Iterable[bytes]) -> None:
+    def miss(
+        self,
+        at: int,
+        stream: int | None,
+        token: str,
+        cause: str,
+        messages: Iterable[bytes],
+        mark: Mark = AS_DUE,
+    ) -> None:
         """Note messages that did not reach, or perhaps did not reach, the client; `stream` is None where none
         was connected.
         """
         shown = b"null" if stream is None else b"%d" % stream
-        start = b'{"at":%d,"stream":%b,"token":"%s","cause":"%s","message":' % (
+        start = b'{"at":%d,"stream":%b,"token":"%s","cause":"%s",%b"message":' % (
             at,
             shown,
             token.encode(),
             cause.encode(),
+            mark,
         )
         for message in messages:
             self.undelivered += cause != "in doubt"
