@@ -200,7 +200,7 @@ def x_dead_connection(rig: Rig) -> None:
     minutes=1,
 )
 def x_gap_filled_by_search(rig: Rig) -> None:
-    _stream(rig, {"search": True, "search_delay_seconds": 1.0, "search_margin_seconds": 300.0}, search=True)
+    _stream(rig, {"search": True, "search_delay_seconds": 12.0, "search_margin_seconds": 300.0}, search=True)
     before = rig.producer.metric_sum("reconnects_total")
     rig.replay.fault("unavailable", seconds=5)
     rig.replay.fault("disconnect")
