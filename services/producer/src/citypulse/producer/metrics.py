@@ -13,8 +13,8 @@ def _counter(name: str, meaning: str, *labels: str) -> Counter:
     return Counter(_PREFIX + name, meaning, labels, registry=registry)
 
 
-def _gauge(name: str, meaning: str) -> Gauge:
-    return Gauge(_PREFIX + name, meaning, registry=registry)
+def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
+    return Gauge(_PREFIX + name, meaning, labels, registry=registry)
 
 
 received = _counter("received_total", "Messages read from X")
@@ -33,15 +33,25 @@ unresolved_places = Counter(
     "citypulse_unresolved_places_total", "Posts whose place is not known to be in a city", registry=registry
 )
 reconnects = _counter("reconnects_total", "Connections to X that ended or failed, by cause", "cause")
-stream_errors = _counter("stream_errors_total", "Errors that X sent within the stream, by title", "title")
+stream_errors = _counter("stream_errors_total", "Errors that X sent within the stream, by type", "type")
+gap_seconds = _counter("gap_seconds_total", "Seconds in which posts may not have been received", "cause")
+gaps_recorded = _counter("gaps_total", "Gaps that were recorded, by cause", "cause")
+gaps_filled = _counter("gaps_filled_total", "Gaps whose posts were fetched again, by way", "by")
+searched = _counter("searched_total", "Posts that recent search gave, those that were known already included")
+reloads = _counter("reloads_total", "Changes of the configuration while running, by outcome", "outcome")
 
 stream_state = Enum(
     _PREFIX + "stream_state",
     "What the connection to X is doing",
-    states=["starting", "connecting", "connected", "waiting", "stopped"],
+    states=["starting", "connecting", "connected", "waiting", "spent", "stopped"],
     registry=registry,
 )
 rules = _gauge("rules", "Rules of this producer on X")
+open_gaps = _gauge("open_gaps", "Gaps whose posts were not fetched again")
+open_gap_seconds = _gauge("open_gap_seconds", "Seconds of those gaps")
+spend_posts = _gauge("spend_posts", "Posts that X delivered in this UTC day or month", "period")
+spend_limit = _gauge("spend_limit_posts", "Posts after which reading stops; 0 sets no limit", "period")
+spend_usd = _gauge("spend_usd", "What those posts cost at spend.price_per_post", "period")
 journal_bytes = _gauge("journal_bytes", "Bytes of the journal's segments")
 journal_backlog = _gauge("journal_backlog_records", "Records of the journal that Kafka has not acknowledged")
 journal_oldest_age = _gauge(
