@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,22 @@ from typing import Any
 
 BEARER = "the-token"
 
+TOO_MANY_CONNECTIONS = {
+    "title": "ConnectionException",
+    "detail": "This stream is currently at the maximum allowed connection limit.",
+    "connection_issue": "TooManyConnections",
+    "type": "https://api.twitter.com/2/problems/streaming-connection",
+}
+USAGE_CAPPED = {
+    "title": "UsageCapExceeded",
+    "detail": "Usage cap exceeded: Monthly product cap",
+    "period": "Monthly",
+    "scope": "Product",
+    "type": "https://api.twitter.com/2/problems/usage-capped",
+}
+
+Answer = tuple[int, dict[str, Any]]
+"""A status and a body."""
 Send = Callable[[bytes], None]
 Script = Callable[["Connection"], None]
 
@@ -22,10 +39,14 @@ class Connection:
         self.handler = handler
         self._compress: Any = None
 
-    def refuse(self, status: int, headers: dict[str, str] | None = None) -> None:
-        body = json.dumps({"title": "Refused", "detail": f"status {status}"}).encode()
+    def refuse(
+        self, status: int, headers: dict[str, str] | None = None, problem: dict[str, Any] | None = None
+    ) -> None:
+        body = json.dumps(problem or {"title": "Refused", "detail": f"status {status}"}).encode()
         self.handler.send_response(status)
-        for name, value in ({"Content-Type": "application/json"} | (headers or {})).items():
+        for name, value in (
+            {"Content-Type": "application/json", "Connection": "close"} | (headers or {})
+        ).items():
             self.handler.send_header(name, value)
         self.handler.send_header("Content-Length", str(len(body)))
         self.handler.end_headers()
@@ -55,7 +76,11 @@ class Connection:
     def wait_for_close(self) -> None:
         """Until the client has closed; then `closed` of the server is set."""
         self.handler.connection.settimeout(30)
-        if self.handler.rfile.read(1) == b"":
+        try:
+            closed = self.handler.rfile.read(1) == b""
+        except ConnectionResetError:
+            closed = True
+        if closed:
             self.handler.server.closed.set()  # type: ignore[attr-defined]
 
     def _chunk(self, data: bytes) -> None:
@@ -75,6 +100,12 @@ class FakeX(ThreadingHTTPServer):
         self.queries: list[str] = []
         self.closed = threading.Event()
         self.errors: list[dict[str, Any]] = []
+        self.ids = 1000
+        self.changes: list[str] = []
+        self.dry_runs = 0
+        self.asked: list[dict[str, str]] = []
+        self.search: Callable[[dict[str, str]], Answer] = lambda _query: (200, {"meta": {"result_count": 0}})
+        self.counts: Callable[[dict[str, str]], Answer] = lambda _query: (403, {"detail": "no counts"})
 
     @property
     def url(self) -> str:
@@ -91,6 +122,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/2/tweets/search/stream/rules"):
             self._json(200, {"data": self.server.rules, "meta": {}})
             return
+        for path, answer in (("search", self.server.search), ("counts", self.server.counts)):
+            if self.path.startswith(f"/2/tweets/{path}/recent"):
+                query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
+                self.server.asked.append(query)
+                self._json(*answer(query))
+                return
         number = self.server.connections
         self.server.connections += 1
         self.server.queries.append(self.path)
@@ -104,8 +141,25 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.errors and "add" in body:
             self._json(201, {"errors": self.server.errors, "meta": {}})
             return
+        there = {rule["value"]: rule for rule in self.server.rules}
         for rule in body.get("add", ()):
-            self.server.rules.append(rule | {"id": str(1000 + len(self.server.rules))})
+            if rule["value"] in there:
+                duplicate = {
+                    "title": "DuplicateRule",
+                    "value": rule["value"],
+                    "id": there[rule["value"]]["id"],
+                }
+                self._json(201, {"errors": [duplicate], "meta": {}})
+                return
+        if "dry_run=" in self.path:
+            self.server.dry_runs += 1
+            self._json(201, {"data": [], "meta": {}})
+            return
+        self.server.changes.extend(["add" for _ in body.get("add", ())])
+        self.server.changes.extend(["delete" for _ in body.get("delete", {}).get("ids", ())])
+        for rule in body.get("add", ()):
+            self.server.ids += 1
+            self.server.rules.append(rule | {"id": str(self.server.ids)})
         gone = body.get("delete", {}).get("ids", ())
         self.server.rules = [rule for rule in self.server.rules if rule["id"] not in gone]
         self._json(201, {"data": self.server.rules, "meta": {}})

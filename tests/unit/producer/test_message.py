@@ -153,6 +153,9 @@ def test_a_place_object_that_is_not_there_leaves_the_city_open() -> None:
     payload = stream_message(geo={"place_id": "36775d842cbec509"})
     event = the_event(parser()(payload, RECEIVED))
     assert (event.place_id, event.country, event.city) == ("36775d842cbec509", "CA", None)
+    assert parser()(payload, RECEIVED).doubt == "place_without_object"
+    assert parser()(stream_message(MONTREAL), RECEIVED).doubt == ""
+    assert parser()(stream_message(), RECEIVED).doubt == ""
 
 
 def test_a_place_whose_country_nobody_names_is_in_zz() -> None:
@@ -194,9 +197,16 @@ def test_a_feed_that_was_configured_when_the_message_was_taken_is_still_sent() -
     assert (topic, event.feeds) == ("tweets", ["gone"])
 
 
-@pytest.mark.parametrize("tags", [(), ("",), ("mine",), ("citypulse/other/all/1",), ("citypulse/main",)])
+@pytest.mark.parametrize("tags", [("mine",), ("citypulse/other/all/1",), ("citypulse/main",), ("", "mine")])
 def test_what_matched_none_of_our_rules_is_not_sent(tags: tuple[str, ...]) -> None:
     assert parser()(stream_message(tags=tags), RECEIVED).deliveries == ()
+
+
+@pytest.mark.parametrize("tags", [(), ("",), ("", "")])
+def test_what_has_no_tag_at_all_is_nobodys_and_unusable(tags: tuple[str, ...]) -> None:
+    with pytest.raises(UnusableError, match="has a tag") as caught:
+        parser()(stream_message(MONTREAL, tags=tags), RECEIVED)
+    assert caught.value.kind == "without_tag"
 
 
 def test_a_rule_without_a_tag_does_no_harm() -> None:
@@ -319,5 +329,6 @@ def test_whatever_is_wrong_with_one_message_it_is_unusable_and_no_more(payload: 
 
 def test_a_post_of_the_future_is_not_let_near_the_watermark() -> None:
     made = json.dumps({"data": {"id": str(5 << 60)}, "matching_rules": [TAG]}).encode()
-    with pytest.raises(UnusableError, match="clock"):
+    with pytest.raises(UnusableError, match="clock") as caught:
         parser()(made, RECEIVED)
+    assert caught.value.kind == "from_the_future"

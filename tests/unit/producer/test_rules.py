@@ -66,7 +66,9 @@ def test_all_means_every_country() -> None:
 def test_one_country_needs_no_parentheses_and_several_are_ored_inside_them() -> None:
     (one,) = rules.of_feed(Feed("all", ("CA",)), "main")
     (two,) = rules.of_feed(Feed("all", ("CA", "GB"), query="cats OR dogs"), "main")
-    assert one == Rule("citypulse/main/all/1", "place_country:CA", frozenset({"CA"}))
+    assert one == Rule(
+        "citypulse/main/all/1", "place_country:CA", frozenset({"CA"}), ("place_country:CA",), ""
+    )
     assert two.value == "(place_country:CA OR place_country:GB) (cats OR dogs)"
 
 
@@ -126,7 +128,58 @@ def test_a_plan_makes_x_hold_what_is_wanted_and_leaves_the_rest_alone(
     after = [(rule.tag, rule.value) for rule in existing if rule not in plan.delete]
     after += [(rule.tag, rule.value) for rule in plan.add]
     ours = [pair for pair in after if pair[0].startswith("citypulse/main/")]
-    assert sorted(ours) == sorted((rule.tag, rule.value) for rule in wanted)
+    assert sorted(ours) == sorted((rule.tag, rule.value) for rule in plan.rules)
+    assert [(rules.feed_of(rule.tag), rule.value) for rule in plan.rules] == [
+        (rules.feed_of(rule.tag), rule.value) for rule in wanted
+    ]
     assert all(rule.tag.startswith("citypulse/main/") for rule in plan.delete)
     again = [Existing(str(n), tag, value) for n, (tag, value) in enumerate(after)]
-    assert rules.plan(again, wanted, "main") == ([], [])
+    assert rules.plan(again, wanted, "main")[:2] == ([], [])
+
+
+@given(EXISTING, WANTED)
+def test_no_tag_means_two_rules_while_old_and_new_ones_are_both_there(
+    existing: list[Existing], wanted: list[Rule]
+) -> None:
+    plan = rules.plan(existing, wanted, "main")
+    there = {rule.tag for rule in existing}
+    assert not there & {rule.tag for rule in plan.add}
+    assert len({rule.tag for rule in plan.add}) == len(plan.add)
+
+
+def test_a_rule_that_is_there_keeps_its_tag_since_x_takes_no_rule_twice() -> None:
+    wanted = [Rule("citypulse/main/a/1", "x", frozenset()), Rule("citypulse/main/a/2", "y", frozenset())]
+    plan = rules.plan([Existing("7", "citypulse/main/a/1", "y")], wanted, "main")
+    assert plan.delete == []
+    assert [(rule.tag, rule.value) for rule in plan.add] == [("citypulse/main/a/2", "x")]
+    assert [(rule.tag, rule.value) for rule in plan.rules] == [
+        ("citypulse/main/a/2", "x"),
+        ("citypulse/main/a/1", "y"),
+    ]
+
+
+def test_only_what_is_in_the_way_is_deleted_before_rules_are_added() -> None:
+    old, moved = Existing("1", "citypulse/main/a/1", "x"), Existing("2", "citypulse/main/a/2", "y")
+    wanted = [Rule("citypulse/main/b/1", "y", frozenset()), Rule("citypulse/main/b/2", "z", frozenset())]
+    plan = rules.plan([old, moved], wanted, "main")
+    assert rules.first_to_delete(plan, 2) == [moved]
+    assert rules.first_to_delete(plan, rules.MAX_RULES) == [old, moved]
+
+
+@given(CODES, PLACES, st.integers(128, 1024))
+def test_queries_are_as_short_as_search_takes_and_cover_the_same_places(
+    codes: tuple[str, ...], places: tuple[str, ...], longest: int
+) -> None:
+    for rule in rules.of_feed(Feed("all", codes, places, query="cats"), "main"):
+        made = rules.queries(rule, longest)
+        assert all(len(query) <= longest for query in made)
+        assert all(query.endswith(" (cats)") for query in made)
+        terms = [term for query in made for term in query.removesuffix(" (cats)").strip("()").split(" OR ")]
+        assert sorted(terms) == sorted(rule.terms)
+
+
+def test_a_rule_that_is_short_enough_or_a_query_alone_is_asked_as_it_is() -> None:
+    (rule,) = rules.of_feed(Feed("q", query="x" * 600), "main")
+    assert rules.queries(rule, 512) == [rule.value]
+    (rule,) = rules.of_feed(Feed("all", ("CA", "GB")), "main")
+    assert rules.queries(rule, 512) == [rule.value]

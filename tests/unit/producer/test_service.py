@@ -13,6 +13,7 @@ from citypulse.producer.config import Config, Feed, Http, Journal
 from citypulse.producer.errors import RefusedError, StopError
 from citypulse.producer.journal import files
 from citypulse.producer.journal.reader import Reader
+from citypulse.producer.stream.xclock import XClock
 
 SLOW_DISK_SECONDS = 1.2
 
@@ -25,6 +26,7 @@ class FakeX:
 
     def __init__(self, *_: object) -> None:
         self.stop = threading.Event()
+        self.clock = XClock()
 
     def rules(self) -> list[object]:
         return []
@@ -35,7 +37,10 @@ class FakeX:
     def close(self) -> None:
         self.stop.set()
 
-    def lines(self, on_connect: Callable[[], None]) -> Iterator[list[bytes]]:
+    def interrupt(self) -> None:
+        pass
+
+    def lines(self, on_connect: Callable[[], None], _backfill_minutes: int = 0) -> Iterator[list[bytes]]:
         on_connect()
         began = time.monotonic()
         while not self.stop.is_set():
@@ -59,7 +64,8 @@ def test_what_was_read_when_a_thread_ends_is_journaled(
 
     def sender(self: service.Sender) -> None:
         if who == "sender":
-            time.sleep(0.5)
+            while FakeX.sent <= 20:
+                time.sleep(0.02)
             raise RuntimeError("boom")
         while not self._time_is_over():
             time.sleep(0.02)

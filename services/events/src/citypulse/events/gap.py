@@ -26,9 +26,11 @@ class Gap(msgspec.Struct, frozen=True):
     end: int | None
     """Everything that X sent from then on is received; null while nothing is."""
     cause: str
-    """What began it: network, stalled, closed, http_<status>, too_many_connections, usage_capped,
-    slow_reader, operational_disconnect, invalid_rules, refused, journal_full, dropped, spend, disk, stopped,
-    failed, killed.
+    """What began it.
+
+    Of the connection: network, stalled, closed, http_<status>, too_many_connections, usage_capped,
+    slow_reader, operational_disconnect, invalid_rules, rules, refused; of the host: journal_full, dropped,
+    disk, spend; of the process: stopped, failed, killed.
     """
     filled_by: str = ""
     """`backfill` or `search` once its posts were fetched again; empty while it is open."""

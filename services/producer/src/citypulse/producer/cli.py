@@ -1,4 +1,4 @@
-"""`citypulse-producer`: run, check, ledger."""
+"""`citypulse-producer`: run, check, rules, estimate, gaps, ledger."""
 
 import sys
 from pathlib import Path
@@ -15,6 +15,9 @@ Examples:
   citypulse-producer check --config producer.toml
   citypulse-producer run --config producer.toml
   X_BEARER_TOKEN_FILE=token citypulse-producer run --config producer.toml --countries CA,GB
+  citypulse-producer rules plan --config producer.toml
+  citypulse-producer estimate --countries CA,GB --price 0.005
+  citypulse-producer gaps --config producer.toml --open
   citypulse-producer ledger --config producer.toml --truth truth.jsonl
 
 Exit codes: 0 well, 1 failed or found a fault, 2 bad input, 3 X refused, 4 disk or memory short.
@@ -58,7 +61,15 @@ def _options(function: Any) -> Any:
 
 
 def _load(
-    file: Path | None, feed: str, countries: str, places: str, cities: str, query: str, topic: str
+    file: Path | None,
+    feed: str,
+    countries: str,
+    places: str,
+    cities: str,
+    query: str,
+    topic: str,
+    *,
+    only_x: bool = False,
 ) -> Config:
     lists = [
         tuple(item.strip() for item in text.split(",") if item.strip())
@@ -66,7 +77,7 @@ def _load(
     ]
     given = any(lists) or query.strip()
     extra = Feed(feed, tuple(" ".join(lists[0]).split()), lists[1], lists[2], query, topic) if given else None
-    return load(file, environment(), extra)
+    return load(file, environment(), extra, only_x=only_x)
 
 
 @main.command(epilog=_EPILOG)
@@ -77,14 +88,14 @@ def run(log_level: str, **options: Any) -> None:
 
     Whatever X sends is in the journal before anything else happens to it, and leaves the journal when Kafka
     has acknowledged it. A SIGTERM closes the stream, drains what it can within stop_seconds, and exits with
-    0.
+    0. A SIGHUP reads the configuration anew: feeds and spend change while the stream goes on.
     """
     from citypulse.producer import service
 
     config = _load(**options)
     token = bearer_token(config, environment())
     logs.configure(log_level)
-    service.run(config, token)
+    service.run(config, token, lambda: _load(**options))
 
 
 @main.command(epilog=_EPILOG)
@@ -126,3 +137,76 @@ def ledger(truths: tuple[Path, ...], wait: float, as_json: bool, **options: Any)
     config = _load(**options)
     logs.configure("error")
     sys.exit(0 if ledgers.run(config, truths, wait, as_json) else 1)
+
+
+@main.group(epilog=_EPILOG)
+def rules() -> None:
+    """X's rules for the token: what is there, and what the feeds make of it."""
+
+
+@rules.command(epilog=_EPILOG)
+@_options
+@click.option("--json", "as_json", is_flag=True, help="Print the rules as JSON.")
+def ls(as_json: bool, **options: Any) -> None:
+    """List every rule that X has, this producer's and others'."""
+    from citypulse.producer.stream import commands
+
+    config = _load(**options, only_x=True)
+    logs.configure("error")
+    commands.list_rules(config, bearer_token(config, environment()), as_json)
+
+
+@rules.command(epilog=_EPILOG)
+@_options
+def plan(**options: Any) -> None:
+    """Say which rules a run would delete, add and leave.
+
+    Changes nothing.
+    """
+    from citypulse.producer.stream import commands
+
+    config = _load(**options, only_x=True)
+    logs.configure("error")
+    commands.plan_rules(config, bearer_token(config, environment()), apply=False)
+
+
+@rules.command(epilog=_EPILOG)
+@_options
+def apply(**options: Any) -> None:
+    """Bring X's rules to what the feeds say, as a run does; those of others stay.
+
+    A producer that runs is better sent SIGHUP, so that it knows of the change.
+    """
+    from citypulse.producer.stream import commands
+
+    config = _load(**options, only_x=True)
+    logs.configure("error")
+    commands.plan_rules(config, bearer_token(config, environment()), apply=True)
+
+
+@main.command(epilog=_EPILOG)
+@_options
+@click.option("--price", type=float, help="USD per post; spend.price_per_post, where it is not given.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def estimate(price: float | None, as_json: bool, **options: Any) -> None:
+    """Say how many posts the feeds would bring, and what they cost, before one connects.
+
+    Asks X's counts of the last 7 days. Exits with 1 where X does not count a part of them.
+    """
+    from citypulse.producer.stream import estimate as estimates
+
+    config = _load(**options, only_x=True)
+    logs.configure("error")
+    token = bearer_token(config, environment())
+    sys.exit(0 if estimates.run(config, token, price, as_json) else 1)
+
+
+@main.command(epilog=_EPILOG)
+@_options
+@click.option("--open", "only_open", is_flag=True, help="Only those that are not filled.")
+@click.option("--json", "as_json", is_flag=True, help="Print the gaps as JSON.")
+def gaps(only_open: bool, as_json: bool, **options: Any) -> None:
+    """List when posts may not have been received, why, and what was fetched again since."""
+    from citypulse.producer.gaps import listing
+
+    listing.run(Path(_load(**options).journal.dir), only_open=only_open, as_json=as_json)

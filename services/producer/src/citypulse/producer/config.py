@@ -48,6 +48,34 @@ class X(settings.Section, frozen=True):
     http_first_seconds: Seconds = 5.0
     http_max_seconds: Seconds = 320.0
     rate_limit_first_seconds: Seconds = 60.0
+    too_many_connections_first_seconds: Seconds = 30.0
+    """X goes on counting a connection that ended uncleanly until it notices, which takes a minute or more."""
+    usage_cap_first_seconds: Seconds = 300.0
+    usage_cap_max_seconds: Seconds = 3600.0
+    backfill_minutes: Annotated[int, Meta(ge=0, le=5)] = 0
+    """What X may send again after a gap, where the account has backfill (Enterprise); 0 does not ask."""
+    backfill_settle_seconds: Seconds = 60.0
+    """How much must be heard after a connection with backfill before its gap counts as filled."""
+    search: bool = False
+    """Whether gaps are filled through recent search, whose posts X charges like the stream's."""
+    search_characters: Annotated[int, Meta(ge=64, le=4096)] = 512
+    """Length of a query that recent search and counts take from the account: 512, or 4,096 (Enterprise)."""
+    search_delay_seconds: Annotated[float, Meta(ge=0)] = 30.0
+    """How long after a gap's end it is searched: X's index is half a minute behind."""
+    search_margin_seconds: Annotated[float, Meta(ge=0)] = 300.0
+    """How much earlier than the gap a search begins: X may deliver a post minutes after its creation."""
+
+
+class Spend(settings.Section, frozen=True):
+    """How many posts X may deliver, since it charges each. Days and months are UTC's."""
+
+    posts_per_day: Annotated[int, Meta(ge=0)] = 0
+    """0 sets no limit."""
+    posts_per_month: Annotated[int, Meta(ge=0)] = 0
+    warn_at: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    """Share of a limit from which on it is warned."""
+    price_per_post: Annotated[float, Meta(ge=0)] = 0.0
+    """USD; 0 where it is not known."""
 
 
 class Feed(settings.Section, frozen=True):
@@ -146,6 +174,7 @@ class Config(settings.Section, frozen=True):
     stop_seconds: Seconds = 10.0
     """How long a stop may take to drain what is journaled."""
     x: X = msgspec.field(default_factory=X)
+    spend: Spend = msgspec.field(default_factory=Spend)
     feeds: tuple[Feed, ...] = ()
     journal: Journal = msgspec.field(default_factory=Journal)
     kafka: Kafka = msgspec.field(default_factory=Kafka)
@@ -157,13 +186,16 @@ class Config(settings.Section, frozen=True):
         return f"{self.run}.{name}" if self.run else name
 
 
-def load(file: Path | None, environment: Mapping[str, str], feed: Feed | None = None) -> Config:
+def load(
+    file: Path | None, environment: Mapping[str, str], feed: Feed | None = None, *, only_x: bool = False
+) -> Config:
     """Read the configuration.
 
     Args:
         file: TOML, or None for the environment alone.
         environment: usually `os.environ`.
         feed: from the command line; replaces the feed of its name, or joins the others.
+        only_x: whether only X will be asked, so that journal and brokers need not be given.
 
     Raises:
         BadInputError: a key is unknown, or a value cannot be; the message names it and what to do.
@@ -175,7 +207,7 @@ def load(file: Path | None, environment: Mapping[str, str], feed: Feed | None = 
     if feed:
         others = tuple(other for other in config.feeds if other.name != feed.name)
         config = msgspec.structs.replace(config, feeds=(*others, feed))
-    _check(config)
+    _check(config, only_x=only_x)
     return config
 
 
@@ -202,8 +234,8 @@ def bearer_token(config: Config, environment: Mapping[str, str]) -> str:
     return token
 
 
-def _check(config: Config) -> None:
-    if not config.journal.dir:
+def _check(config: Config, *, only_x: bool) -> None:
+    if not config.journal.dir and not only_x:
         raise BadInputError("journal.dir is not set: give it a directory for the journal")
     if not re.match(r"^https?://[^/\s]+", config.x.base_url):
         raise BadInputError(

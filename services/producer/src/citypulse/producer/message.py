@@ -4,7 +4,7 @@ Only the parts that an event needs are decoded; the decoder passes the rest over
 """
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from citypulse import places
 from citypulse.events.event import Event, Ref, post_created_at_ms
 from citypulse.producer.config import Config
+from citypulse.producer.routes import Route, Routes
 from citypulse.producer.stream.rules import Rule, feed_of, tag_prefix
 
 _UTC = datetime.UTC
@@ -24,6 +25,16 @@ AHEAD_MS = 3600 * 1000
 
 class UnusableError(Exception):
     """No event can be made of the message; the text says why, and quotes none of it."""
+
+    def __init__(self, text: str, kind: str = "malformed") -> None:
+        """Say why.
+
+        Args:
+            text: a sentence.
+            kind: the reason as a metric's label: malformed, from_the_future, without_tag.
+        """
+        super().__init__(text)
+        self.kind = kind
 
 
 class Delivery(NamedTuple):
@@ -42,6 +53,10 @@ class Parsed(NamedTuple):
     """One for each topic of the matching feeds; none where no rule of ours matched."""
     city: places.Place | None
     """The city of the post, where it is in one."""
+    doubt: str = ""
+    """Why the message is worth a look although it is counted, as a metric's label: place_without_object where
+    it names a place that X did not send with it. It counts for the country that its rule names.
+    """
 
 
 Parse = Callable[[bytes, int], Parsed]
@@ -107,12 +122,20 @@ class _Match(NamedTuple):
     """The single country that the rules name, else `ZZ`."""
 
 
-def parser(config: Config, rules: Sequence[Rule]) -> Parse:
-    """The function that turns this producer's messages into events."""
+def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) -> Parse:
+    """The function that turns this producer's messages into events.
+
+    Args:
+        config: name, run and feeds.
+        rules: what is wanted of X.
+        routes: what tags mean and have meant; without them, they mean what `rules` say.
+    """
     decoder = msgspec.json.Decoder(_Message, strict=False)
-    matches: dict[tuple[str | None, ...], _Match] = {}
-    countries = {rule.tag: rule.countries for rule in rules}
-    topics = {feed.name: config.topic(feed.topic) for feed in config.feeds}
+    matches: dict[tuple[int, tuple[str | None, ...]], _Match] = {}
+    if routes is None:
+        routes = Routes()
+        routes.change(config, rules)
+    find, epoch_at = routes.find, routes.epoch
     prefix, default, source = tag_prefix(config.name), config.topic("tweets"), config.name
 
     def parse(payload: bytes, received: int) -> Parsed:
@@ -127,10 +150,14 @@ def parser(config: Config, rules: Sequence[Rule]) -> Parse:
     def understand(payload: bytes, received: int) -> Parsed:
         message = decoder.decode(payload)
         tags = tuple([rule.tag for rule in message.matching_rules])
-        match = matches.get(tags)
+        match = matches.get((epoch := epoch_at(received), tags))
         if match is None:
-            match = matches[tags] = _match(tags, prefix, countries, topics, default)
+            match = _match(tags, prefix, lambda tag: find(tag, received), default)
+            matches[epoch, tags] = match
         if not match.topics:
+            if not any(tags):
+                # Another's rule without a tag, or ours that lost it: nobody can say whose post it is.
+                raise UnusableError("none of the rules that it matched has a tag", "without_tag")
             return Parsed((), None)
         data = message.data
         history = data.edit_history_tweet_ids
@@ -141,8 +168,12 @@ def parser(config: Config, rules: Sequence[Rule]) -> Parse:
         else:
             at = post_created_at_ms(post)
         if at > received + AHEAD_MS:
-            raise UnusableError("it was created more than an hour after it was received: is the clock right?")
+            raise UnusableError(
+                "it was created more than an hour after it was received: is the clock right?",
+                "from_the_future",
+            )
         place_id = country = city = lat = lon = known = None
+        doubt = ""
         geo = data.geo
         if geo is not None:
             place_id = geo.place_id
@@ -150,6 +181,7 @@ def parser(config: Config, rules: Sequence[Rule]) -> Parse:
             if place is not None and place.geo is not None and place.geo.bbox is not None:
                 lat, lon = places.bbox_centre(place.geo.bbox)
             if place_id is not None:
+                doubt = "" if place else "place_without_object"
                 country = (place.country_code.upper() if place else "") or match.country
             if place is not None and country is not None and place.place_type == "city":
                 city = places.city_id(country, place.id)
@@ -190,28 +222,25 @@ def parser(config: Config, rules: Sequence[Rule]) -> Parse:
                 for topic, feeds in match.topics
             ]
         )
-        return Parsed(deliveries, known)
+        return Parsed(deliveries, known, doubt)
 
     return parse
 
 
 def _match(
-    tags: Sequence[str | None],
-    prefix: str,
-    countries: Mapping[str, frozenset[str]],
-    topics: Mapping[str, str],
-    default: str,
+    tags: Sequence[str | None], prefix: str, find: Callable[[str], Route | None], default: str
 ) -> _Match:
     ours = [tag for tag in tags if tag and tag.startswith(prefix) and tag.count("/") >= 3]
-    by_topic: dict[str, list[str]] = {}
-    for feed in sorted({feed_of(tag) for tag in ours}):
-        # A feed that is configured no longer may still be in the journal: it was accepted, so it is sent.
-        by_topic.setdefault(topics.get(feed, default), []).append(feed)
+    routes = {tag: find(tag) for tag in ours}
+    by_topic: dict[str, set[str]] = {}
+    for tag, route in routes.items():
+        # A feed that nobody remembers may still be in the journal: it was accepted, so it is sent.
+        by_topic.setdefault(route.topic if route else default, set()).add(feed_of(tag))
     # A rule that does not say where it matches leaves the country open, whatever the others name.
-    sets = [countries.get(tag, frozenset()) for tag in ours]
+    sets = [route.countries if route else frozenset[str]() for route in routes.values()]
     named = frozenset[str]().union(*sets) if all(sets) else frozenset[str]()
     country = next(iter(named)) if len(named) == 1 else places.UNKNOWN_COUNTRY
-    return _Match(tuple(by_topic.items()), country)
+    return _Match(tuple((topic, sorted(feeds)) for topic, feeds in sorted(by_topic.items())), country)
 
 
 def _find(place_id: str, includes: _Includes | None) -> _Place | None:

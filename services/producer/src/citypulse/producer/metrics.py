@@ -43,12 +43,17 @@ circuit_changes = _counter(
     "circuit_changes_total", "Changes of the circuit, by the state it came to", "state"
 )
 reconnects = _counter("reconnects_total", "Connections to X that ended or failed, by cause", "cause")
-stream_errors = _counter("stream_errors_total", "Errors that X sent within the stream, by title", "title")
+stream_errors = _counter("stream_errors_total", "Errors that X sent within the stream, by type", "type")
+gap_seconds = _counter("gap_seconds_total", "Seconds in which posts may not have been received", "cause")
+gaps_recorded = _counter("gaps_total", "Gaps that were recorded, by cause", "cause")
+gaps_filled = _counter("gaps_filled_total", "Gaps whose posts were fetched again, by way", "by")
+searched = _counter("searched_total", "Posts that recent search gave, those that were known already included")
+reloads = _counter("reloads_total", "Changes of the configuration while running, by outcome", "outcome")
 
 stream_state = Enum(
     _PREFIX + "stream_state",
     "What the connection to X is doing",
-    states=["starting", "connecting", "connected", "waiting", "stopped"],
+    states=["starting", "connecting", "connected", "waiting", "spent", "stopped"],
     registry=registry,
 )
 circuit_state = Enum(
@@ -64,6 +69,11 @@ replicated_lag = _gauge(
     "unreplicated_records", "Records that are acknowledged and that not all replicas are known to have"
 )
 rules = _gauge("rules", "Rules of this producer on X")
+open_gaps = _gauge("open_gaps", "Gaps whose posts were not fetched again")
+open_gap_seconds = _gauge("open_gap_seconds", "Seconds of those gaps")
+spend_posts = _gauge("spend_posts", "Posts that X delivered in this UTC day or month", "period")
+spend_limit = _gauge("spend_limit_posts", "Posts after which reading stops; 0 sets no limit", "period")
+spend_usd = _gauge("spend_usd", "What those posts cost at spend.price_per_post", "period")
 journal_bytes = _gauge("journal_bytes", "Bytes of the journal's segments")
 journal_backlog = _gauge("journal_backlog_records", "Records of the journal that Kafka has not acknowledged")
 journal_oldest_age = _gauge(

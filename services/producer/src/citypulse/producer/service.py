@@ -1,6 +1,7 @@
 """The running producer: a few threads, each watched; one that dies takes the process down with its reason.
 
 stream     X → lines                    ends when asked, or when X refuses
+filling    recent search → lines        ends when asked; only where x.search is set
 committer  lines → journal              ends after the stream
 sender     journal → Kafka              ends after the committer, drained or out of time
 brokers    looks at the brokers         ends with the sender
@@ -16,14 +17,25 @@ from pathlib import Path
 import structlog
 
 from citypulse.producer import health, message, metrics
+from citypulse.producer import reload as reloading
 from citypulse.producer.config import Config
 from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.gaps.book import GapBook
+from citypulse.producer.gaps.filling import Filling
+from citypulse.producer.gaps.heard import Heard
+from citypulse.producer.gaps.journaled import last_received
 from citypulse.producer.journal import owner
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.writer import Writer
+from citypulse.producer.routes import Routes
 from citypulse.producer.send.sender import Sender
-from citypulse.producer.stream import rules, streaming
+from citypulse.producer.spend import Spend
+from citypulse.producer.stream import rules
+from citypulse.producer.stream import token as tokens
 from citypulse.producer.stream.client import XClient
+from citypulse.producer.stream.streaming import Streaming
+from citypulse.producer.stream.subscription import Subscription
+from citypulse.producer.stream.xclock import XClock
 
 log = structlog.get_logger()
 
@@ -78,48 +90,83 @@ class _Threads:
             return name not in self._running
 
 
-def run(config: Config, token: str) -> None:
+def run(config: Config, token: str, read: Callable[[], Config] | None = None) -> None:
     """Stream until SIGTERM or SIGINT, then drain and return.
+
+    Args:
+        config: of the producer.
+        token: for X.
+        read: gives the configuration anew on SIGHUP; without it SIGHUP changes nothing.
 
     Raises:
         StopError: why it cannot go on.
     """
+    with tokens.claim(token):
+        _run(config, token, read or (lambda: config))
+
+
+def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
+    directory = Path(config.journal.dir)
     wanted = rules.configured(config)
-    writer = Writer(Path(config.journal.dir), config.journal.segment_bytes)
+    writer = Writer(directory, config.journal.segment_bytes)
     journal = config.journal
-    owner.claim(Path(journal.dir), config.name, writer.next_sequence)
+    owner.claim(directory, config.name, writer.next_sequence)
     committer = Committer(writer, journal.group_records, journal.group_ms / 1000, journal.max_bytes)
-    sender = Sender(config, message.parser(config, wanted), committer)
+    routes = Routes(directory)
+    if not routes:
+        routes.change(config, wanted)
     client = XClient(config.x, token)
+    heard = Heard(directory, committer)
+    book = GapBook(directory, config.name, heard)
+    sender = Sender(config, message.parser(config, wanted, routes), committer, book)
+    spend = Spend(directory, config.spend, committer)
+    subscription = Subscription(config, routes, book, client.interrupt)
+    book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)
     threads = _Threads()
-    stopping = threading.Event()
-    _watch(writer, committer, sender)
+    stopping, hung_up = threading.Event(), threading.Event()
+    stream = Streaming(subscription, client, committer, heard, book, spend, stopping, stopping.wait)
+    _watch(writer, committer, sender, book, client.clock)
     status = health.Health(threads.alive, sender)
     server = health.serve(config.http, status)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
 
     threads.start("http", server.serve_forever)
     threads.start("brokers", sender.replicas.run)
     threads.start("sender", sender.run)
     threads.start("committer", committer.run)
-    threads.start("stream", lambda: streaming.run(config, wanted, client, committer, stopping))
+    threads.start("stream", stream.run)
+    if config.x.search:
+        searching = XClient(config.x, token, client.clock)
+        filling = Filling(config.x, directory, searching, book, committer, spend, stopping, stopping.wait)
+        threads.start("filling", filling.run)
     log.info("producer: started", name=config.name, run=config.run, journal=journal.dir, x=config.x.base_url)
-    threads.wait(stopping.is_set)
+    changing = XClient(config.x, token, client.clock)
+    while not stopping.is_set() and not threads.failure:
+        threads.wait(lambda: stopping.is_set() or hung_up.is_set(), reloading.AGAIN_SECONDS)
+        if hung_up.is_set():
+            hung_up.clear()
+            reloading.reload(read, subscription, changing, spend)
+        elif subscription.stale and metrics.stream_is("connected"):
+            reloading.bring_again(subscription, changing)
 
     log.info("producer: stops", failed=bool(threads.failure))
     stopping.set()
     client.close()
     # Each waits for the one before it, a failure or not: what was read is to be journaled.
     threads.ended("stream", config.x.connect_seconds + 1)
+    threads.ended("filling", config.x.connect_seconds)
     committer.close()
     journaled = threads.ended("committer", config.stop_seconds)
     if committer.unjournaled:
         log.error("producer: messages were read and could not be journaled", messages=committer.unjournaled)
+    _close(book, spend, client.clock, "failed" if threads.failure else "stopped")
     sender.stop(config.stop_seconds if not threads.failure else 1.0)
     threads.ended("sender", config.stop_seconds + 10)
     sender.replicas.stop()
     server.shutdown()
+    book.close()
     if journaled:
         writer.close()
     if threads.failure:
@@ -127,12 +174,33 @@ def run(config: Config, token: str) -> None:
     log.info("producer: stopped", left_in_journal=committer.durable - sender.acknowledged)
 
 
-def _watch(writer: Writer, committer: Committer, sender: Sender) -> None:
+def _journaled(config: Config, committer: Committer) -> int | None:
+    """A time up to which the journal may be trusted to hold what was sent, should nothing else tell."""
+    received = last_received(Path(config.journal.dir), committer.durable)
+    return None if received is None else received - int(2000 * config.x.stall_seconds)
+
+
+def _close(book: GapBook, spend: Spend, clock: XClock, cause: str) -> None:
+    """Write down where the next start begins; a kill in this moment would be found out then all the same."""
+    spend.write()
+    try:
+        book.lost(cause, clock.latest())
+    except OSError as error:
+        log.warning("gap: cannot be recorded before the next start", reason=str(error))
+
+
+def _watch(writer: Writer, committer: Committer, sender: Sender, book: GapBook, clock: XClock) -> None:
     """Let the gauges look at what they measure when they are asked."""
 
     def journal_oldest_age() -> float:
         return max(time.time() - at / 1000, 0.0) if (at := sender.oldest_at) else 0.0
 
+    def open_gap_seconds() -> float:
+        now = clock.latest()
+        return sum(gap.remaining_ms(now) for gap in book.gaps()) / 1000
+
+    metrics.open_gaps.set_function(lambda: sum(gap.open for gap in book.gaps()))
+    metrics.open_gap_seconds.set_function(open_gap_seconds)
     metrics.journal_bytes.set_function(lambda: writer.size)
     metrics.journal_backlog.set_function(lambda: max(committer.durable - sender.acknowledged, 0))
     metrics.journal_oldest_age.set_function(journal_oldest_age)

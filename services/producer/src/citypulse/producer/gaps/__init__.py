@@ -1,1 +1,5 @@
-"""Where X was not heard; `file` is the form of its gaps on disk."""
+"""Where X was not heard: `heard` knows until when it was, `book` keeps the gaps, `file` is their form.
+
+`filling` fetches what is missing through recent search, `journaled` knows what is there already, `listing`
+prints what is still open.
+"""

@@ -84,8 +84,8 @@ class GapFile:
         for line in lines:
             try:
                 self._take(_decoder.decode(line))
-            except msgspec.DecodeError:
-                log.exception("gaps: a line cannot be read", file=str(self._path))
+            except msgspec.DecodeError as error:
+                log.warning("gaps: a line cannot be read", file=str(self._path), reason=str(error))
         self._lines = len(lines)
 
     def record(self, gap: Gap, wanted: str) -> None:

@@ -1,12 +1,14 @@
-"""X's filtered stream and its rules, through tweepy, at whatever address the configuration names.
+"""X's endpoints: the filtered stream, its rules, recent search and counts, through tweepy.
 
-tweepy's own read loop is replaced: it reads 512 bytes at a time, dies on a line that is not JSON, and
-reconnects many times a second. What X sends is handed on as bytes; nothing here looks into it.
+They are asked at whatever address the configuration names. tweepy's own read loop is
+replaced: it reads 512 bytes at a time, dies on a line that is not JSON, and reconnects many times a second.
+What X sends is handed on as bytes; nothing here looks into it.
 """
 
+import datetime
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import requests
@@ -16,6 +18,18 @@ import urllib3
 from citypulse.producer.config import X
 from citypulse.producer.errors import RefusedError
 from citypulse.producer.stream.rules import Existing, Rule
+from citypulse.producer.stream.session import (
+    TWEEPY_HOST,
+    BrokenError,
+    HttpError,
+    Session,
+    StalledError,
+    raise_for,
+    reason,
+)
+from citypulse.producer.stream.xclock import XClock
+
+__all__ = ["FIELDS", "BrokenError", "HttpError", "StalledError", "XClient"]
 
 READ_BYTES = 256 << 10
 
@@ -26,38 +40,23 @@ FIELDS = {
 }
 """What is asked of X with each post: what an event needs and the retweets' places will, not more."""
 
+_SEARCH_FIELDS = {name.replace("_fields", ".fields"): ",".join(values) for name, values in FIELDS.items()}
+_SEARCH_RESULTS = 100
+"""Posts of a page of recent search: the most that X gives."""
+
+_STREAM = "the filtered stream"
 _LAST_SECONDS = 1.0
-
-_TWEEPY_HOST = "https://api.twitter.com"
-
-REFUSALS = (400, 401, 402, 403, 404)
-"""Status codes that trying again does not cure."""
-
-
-class HttpError(Exception):
-    """X answered with something other than a stream."""
-
-    def __init__(self, response: requests.Response) -> None:
-        super().__init__(f"{response.status_code} {response.reason}: {_detail(response)}")
-        self.status: int = response.status_code
-        self.headers = response.headers
-
-
-class BrokenError(Exception):
-    """The connection could not be made, or broke."""
-
-
-class StalledError(Exception):
-    """Not a byte came for too long."""
 
 
 class XClient(tweepy.StreamingClient):  # type: ignore[misc]
-    """One token's rules and its one connection."""
+    """One token's rules and its one connection. A thread that talks beside the stream has its own."""
 
-    def __init__(self, x: X, token: str) -> None:
+    def __init__(self, x: X, token: str, clock: XClock | None = None) -> None:
         super().__init__(token)
         self._x = x
-        self.session = _Session(x, token)
+        self.clock = clock or XClock()
+        """Learns X's time from every answer."""
+        self.session = Session(x, token, self.clock)
         self._closing = threading.Event()
         self._closed_at = 0.0
         self._response: requests.Response | None = None
@@ -69,32 +68,66 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
             RefusedError: X does not let the token.
             HttpError, BrokenError: it may do better later.
         """
-        answer = self._call(self.get_rules)
+        answer = self._call(self.get_rules, _STREAM)
         return [Existing(str(rule.id), rule.tag or "", rule.value) for rule in answer.data or ()]
 
     def delete(self, rules: list[Existing]) -> None:
         """Delete rules from X. Raises as `rules` does."""
-        self._call(self.delete_rules, [rule.id for rule in rules])
+        self._call(self.delete_rules, _STREAM, [rule.id for rule in rules])
 
-    def add(self, rules: list[Rule]) -> None:
-        """Add rules to X.
+    def add(self, rules: list[Rule], *, dry_run: bool = False) -> None:
+        """Add rules to X, or ask whether it would take them.
 
         Raises:
             RefusedError: X does not take one of them.
             HttpError, BrokenError: it may do better later.
         """
-        answer = self._call(
-            self.add_rules, [tweepy.StreamRule(value=rule.value, tag=rule.tag) for rule in rules]
-        )
+        made = [tweepy.StreamRule(value=rule.value, tag=rule.tag) for rule in rules]
+        answer = self._call(self.add_rules, _STREAM, made, **({"dry_run": True} if dry_run else {}))
         for error in answer.errors or ():
             what = error.get("details") or error.get("detail") or error.get("title")
             raise RefusedError(f"X refuses the rule {str(error.get('value', ''))[:80]!r}: {what}")
 
-    def lines(self, on_connect: Callable[[], None]) -> Iterator[list[bytes]]:
+    def search(self, query: str, start: int, end: int, next_token: str) -> bytes:
+        """A page of the posts of a time that match a query, newest first.
+
+        Args:
+            query: X's rule grammar.
+            start: ms since the epoch, as X counts whole seconds: rounded down.
+            end: ms since the epoch, exclusive, rounded up.
+            next_token: of the page before; empty for the first.
+
+        Returns:
+            X's answer.
+
+        Raises:
+            RefusedError: X does not let the token, or does not take the query.
+            HttpError, BrokenError: it may do better later.
+        """
+        parameters = _SEARCH_FIELDS | {
+            "query": query,
+            "start_time": _second(start),
+            "end_time": _second(end + 999),
+            "max_results": str(_SEARCH_RESULTS),
+            **({"next_token": next_token} if next_token else {}),
+        }
+        answer = self._call(self.request, "recent search", "GET", "/2/tweets/search/recent", parameters)
+        content: bytes = answer.content
+        return content
+
+    def count(self, query: str) -> bytes:
+        """How many posts of the last 7 days match a query, by day. Returns and raises as `search` does."""
+        parameters = {"query": query, "granularity": "day"}
+        answer = self._call(self.request, "counts", "GET", "/2/tweets/counts/recent", parameters)
+        content: bytes = answer.content
+        return content
+
+    def lines(self, on_connect: Callable[[], None], backfill_minutes: int = 0) -> Generator[list[bytes]]:
         """Connect once, and give what X sends, line by line, until the connection ends.
 
         Args:
             on_connect: called when X has answered with a stream.
+            backfill_minutes: the last so many minutes are sent again, where the account has that; 0 to 5.
 
         Yields:
             The lines that came together, without line ends and as X sent them; keep-alives are empty lines.
@@ -104,7 +137,7 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
             HttpError, BrokenError, StalledError: why there is no stream, or no longer. A plain end is the
                 server's orderly close, or `close`.
         """
-        self.filter(**FIELDS)
+        self.filter(**FIELDS, **({"backfill_minutes": backfill_minutes} if backfill_minutes else {}))
         response = self._response
         assert response is not None  # noqa: S101 - `_connect` sets it or raises
         try:
@@ -122,9 +155,16 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
             response.close()
 
     def close(self) -> None:
-        """End the connection, from another thread: its reader gets what is here already, then an end."""
+        """End the connection for good, from another thread.
+
+        Its reader gets what is here already, then an end.
+        """
         self._closed_at = time.monotonic()
         self._closing.set()
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """End the connection that there is, from another thread; it is made again."""
         response = self._response
         if response is not None:
             try:
@@ -135,15 +175,20 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
 
     def _connect(self, method: str, endpoint: str, **kwargs: Any) -> None:
         """What tweepy's `filter` calls with the parameters it has made: one request, not a loop."""
-        url = f"{_TWEEPY_HOST}/2/tweets/{endpoint}/stream"
+        url = f"{TWEEPY_HOST}/2/tweets/{endpoint}/stream"
         timeout = (self._x.connect_seconds, self._x.stall_seconds)
         try:
             response = self.session.request(method, url, stream=True, timeout=timeout, **kwargs)
         except requests.RequestException as error:
-            raise BrokenError(_reason(error)) from error
+            raise BrokenError(reason(error)) from error
         if response.status_code != requests.codes.ok:
+            asked = "backfill_minutes" in (kwargs.get("params") or {})
             with response:
-                _raise_for(response)
+                raise_for(
+                    response,
+                    _STREAM,
+                    "if the account has no backfill, set x.backfill_minutes = 0" if asked else "",
+                )
         self._response = response
 
     def _read(self, response: requests.Response) -> bytes:
@@ -157,69 +202,17 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if self._closing.is_set():
                 return b""
-            raise BrokenError(_reason(error)) from error
+            raise BrokenError(reason(error)) from error
         return data
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def _call(self, function: Callable[..., Any], what: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args)
+            return function(*args, **kwargs)
         except tweepy.HTTPException as error:
-            _raise_for(error.response)
+            raise_for(error.response, what)
         except (requests.RequestException, ValueError) as error:
-            raise BrokenError(_reason(error)) from error
+            raise BrokenError(reason(error)) from error
 
 
-class _Session(requests.Session):
-    """Sends what tweepy means for its built-in host to the configured one."""
-
-    def __init__(self, x: X, token: str) -> None:
-        super().__init__()
-        self._base_url = x.base_url.rstrip("/")
-        self._timeout = (x.connect_seconds, x.stall_seconds)
-        self._token = token
-        # As `auth`, not as a header: a matching entry of ~/.netrc would replace the header.
-        self.auth = self._authorize
-        if not x.gzip:
-            self.headers["Accept-Encoding"] = "identity"
-
-    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        kwargs.setdefault("timeout", self._timeout)
-        return super().request(method, self._base_url + url.removeprefix(_TWEEPY_HOST), **kwargs)
-
-    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _raise_for(response: requests.Response) -> None:
-    if response.status_code in REFUSALS:
-        remedy = {
-            400: "this is a fault of the producer or of its feeds' rules",
-            401: "check the bearer token",
-            402: "the account has no credits left",
-            403: "the token's project may not use the filtered stream",
-            404: "check x.base_url",
-        }[response.status_code]
-        raise RefusedError(f"X refuses with {response.status_code} {_detail(response)}: {remedy}")
-    raise HttpError(response)
-
-
-def _detail(response: requests.Response) -> str:
-    """What an answer says about itself, in one line."""
-    try:
-        body = response.json()
-        text = body.get("detail") or body.get("title") or ""
-        if not text:
-            text = "; ".join(
-                str(error.get("message") or error.get("detail")) for error in body.get("errors", ())
-            )
-    except (ValueError, AttributeError, requests.RequestException):
-        text = ""
-    return " ".join((text or response.reason or "").split())[:300]
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, without addresses of objects."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return f"{type(error).__name__}: {error}"
+def _second(at: int) -> str:
+    return datetime.datetime.fromtimestamp(at // 1000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

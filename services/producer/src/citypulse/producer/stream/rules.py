@@ -6,8 +6,8 @@ packed into the fewest rules that X's length allows.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from citypulse.producer import countries
 from citypulse.producer.config import Config, Feed
@@ -17,6 +17,8 @@ MAX_LENGTH = 1024
 """Characters of a rule that X takes."""
 MAX_RULES = 1000
 """Rules of one token."""
+
+_Item = TypeVar("_Item")
 
 _OR = " OR "
 _PLACE_ID = re.compile(r"[0-9a-f]{16}")
@@ -31,6 +33,10 @@ class Rule(NamedTuple):
     value: str
     countries: frozenset[str]
     """The countries that it names; empty where a match can be in a country that it does not name."""
+    terms: tuple[str, ...] = ()
+    """Its locations, which are ORed; none where it is a query alone."""
+    query: str = ""
+    """What it matches besides."""
 
 
 class Existing(NamedTuple):
@@ -46,6 +52,8 @@ class Plan(NamedTuple):
 
     delete: list[Existing]
     add: list[Rule]
+    rules: list[Rule]
+    """All that are wanted, with the tags that they have on X afterwards."""
 
 
 class _Term(NamedTuple):
@@ -95,9 +103,8 @@ def of_feed(feed: Feed, producer: str) -> list[Rule]:
             raise BadInputError(
                 f"feeds.{feed.name}.query has {len(query)} characters, but X takes {MAX_LENGTH}"
             )
-        return [Rule(f"{prefix}1", query, _named([], query))]
-    suffix = f" ({query})" if query else ""
-    room = MAX_LENGTH - len("()") - len(suffix)
+        return [Rule(f"{prefix}1", query, _named([], query), (), query)]
+    room = _room(query, MAX_LENGTH)
     longest = max(terms, key=lambda term: len(term.value))
     if len(longest.value) > room:
         raise BadInputError(
@@ -105,25 +112,88 @@ def of_feed(feed: Feed, producer: str) -> list[Rule]:
             f" for which X takes {MAX_LENGTH} characters"
         )
     rules = []
-    for n, group in enumerate(_pack(terms, room), 1):
-        value = _OR.join(term.value for term in group)
-        if suffix or len(group) > 1:
-            value = f"({value})"
-        rules.append(Rule(f"{prefix}{n}", value + suffix, _named(group, query)))
+    for n, group in enumerate(_pack(terms, room, lambda term: term.value), 1):
+        values = tuple(term.value for term in group)
+        rules.append(Rule(f"{prefix}{n}", _value(values, query), _named(group, query), values, query))
     return rules
+
+
+def queries(rule: Rule, longest: int) -> list[str]:
+    """What search and counts are asked for a rule's posts: they take shorter queries than the stream.
+
+    A location that does not fit with the query is a query all the same, which X will refuse.
+
+    Args:
+        rule: as `of_feed` makes it.
+        longest: characters that X takes from the account.
+    """
+    if len(rule.value) <= longest or not rule.terms:
+        return [rule.value]
+    return [_value(group, rule.query) for group in _pack(rule.terms, _room(rule.query, longest), str)]
 
 
 def plan(existing: Iterable[Existing], wanted: Sequence[Rule], producer: str) -> Plan:
     """What to delete and what to add. Rules with other tags than this producer's are not touched.
 
-    A rule that is there twice under one tag is there once afterwards.
+    A rule that is on X under a tag of its feed keeps that tag, whatever its number: X takes no rule twice, so
+    another tag could only be given at the price of a moment without it. For the same reason a new rule gets a
+    number that no rule of its feed has now.
     """
-    missing = {(rule.tag, rule.value): rule for rule in wanted}
+    by_value = {rule.value: rule for rule in wanted}
+    kept: dict[str, str] = {}
     delete = []
-    for rule in existing:
-        if rule.tag.startswith(tag_prefix(producer)) and not missing.pop((rule.tag, rule.value), None):
-            delete.append(rule)
-    return Plan(delete, list(missing.values()))
+    used = set()
+    for there in existing:
+        if not there.tag.startswith(tag_prefix(producer)):
+            continue
+        used.add(there.tag)
+        found = by_value.get(there.value)
+        if found and there.value not in kept and feed_of(there.tag) == feed_of(found.tag):
+            kept[there.value] = there.tag
+        else:
+            delete.append(there)
+    rules = []
+    for rule in wanted:
+        tag = kept.get(rule.value)
+        if tag is None:
+            tag = _unused(rule.tag, used)
+            used.add(tag)
+        rules.append(rule._replace(tag=tag))
+    return Plan(delete, [rule for rule in rules if rule.value not in kept], rules)
+
+
+def first_to_delete(plan: Plan, count: int) -> list[Existing]:
+    """What must go before rules can be added; the rest goes afterwards, so that nothing is missed.
+
+    X takes no rule that it has under another tag, and no more than `MAX_RULES`.
+
+    Args:
+        plan: what is to be done.
+        count: rules that X has for the token, whoever made them.
+    """
+    if count + len(plan.add) > MAX_RULES:
+        return plan.delete
+    added = {rule.value for rule in plan.add}
+    return [rule for rule in plan.delete if rule.value in added]
+
+
+def _unused(tag: str, used: set[str]) -> str:
+    stem, _, number = tag.rpartition("/")
+    n = int(number)
+    while f"{stem}/{n}" in used:
+        n += 1
+    return f"{stem}/{n}"
+
+
+def _room(query: str, longest: int) -> int:
+    return longest - len("()") - (len(f" ({query})") if query else 0)
+
+
+def _value(terms: Sequence[str], query: str) -> str:
+    value = _OR.join(terms)
+    if query or len(terms) > 1:
+        value = f"({value})"
+    return f"{value} ({query})" if query else value
 
 
 def _terms(feed: Feed) -> list[_Term]:
@@ -154,12 +224,12 @@ def _place(place: str) -> str:
     return 'place:"{}"'.format(place.replace('"', ""))
 
 
-def _pack(terms: Sequence[_Term], room: int) -> list[list[_Term]]:
+def _pack(terms: Sequence[_Item], room: int, text: Callable[[_Item], str]) -> list[list[_Item]]:
     """First fit, longest first: the fewest groups where terms are equally long, as countries are."""
-    groups: list[list[_Term]] = []
+    groups: list[list[_Item]] = []
     free: list[int] = []
-    for term in sorted(terms, key=lambda term: (-len(term.value), term.value)):
-        need = len(_OR) + len(term.value)
+    for term in sorted(terms, key=lambda term: (-len(text(term)), text(term))):
+        need = len(_OR) + len(text(term))
         for n, left in enumerate(free):
             if need <= left:
                 groups[n].append(term)

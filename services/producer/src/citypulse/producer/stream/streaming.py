@@ -1,125 +1,146 @@
-"""Keeps the stream from X alive, and hands its messages to the journal."""
+"""Keeps the stream from X alive: one connection after another, each gap between them recorded."""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 
-import msgspec
 import structlog
 
 from citypulse.producer import metrics
-from citypulse.producer.config import Config
+from citypulse.producer.errors import RefusedError
+from citypulse.producer.gaps.book import GapBook
+from citypulse.producer.gaps.heard import Heard
 from citypulse.producer.journal.committer import Committer
-from citypulse.producer.stream import rules
+from citypulse.producer.spend import Spend
 from citypulse.producer.stream.backoff import Backoff
 from citypulse.producer.stream.client import BrokenError, HttpError, StalledError, XClient
-from citypulse.producer.stream.rules import Rule
+from citypulse.producer.stream.control import EndedError
+from citypulse.producer.stream.reception import Reception, backfill_minutes
+from citypulse.producer.stream.subscription import Subscription
 
 log = structlog.get_logger()
 
-_ERRORS = b'{"errors"'
-"""How a message of X about the stream itself begins."""
+SPENT_SECONDS = 5.0
+"""How often it is looked whether a new day or month, or a raised limit, lets reading go on."""
 
 
-def run(
-    config: Config, wanted: Sequence[Rule], client: XClient, committer: Committer, stopping: threading.Event
-) -> None:
-    """Bring X's rules to what is wanted, then stream until stopped.
+class _SpentError(Exception):
+    """What may be read is read."""
 
-    Raises:
-        RefusedError: X refuses for good.
-    """
-    backoff = Backoff(config.x)
-    reconcile = True
-    while not stopping.is_set():
-        metrics.stream_state.state("connecting")
+
+@dataclass
+class Streaming:
+    """What a stream needs; `run` is its thread."""
+
+    subscription: Subscription
+    client: XClient
+    committer: Committer
+    heard: Heard
+    book: GapBook
+    spend: Spend
+    stopping: threading.Event
+    sleep: Callable[[float], object]
+    """Waits for seconds, or until stopped: `stopping.wait`."""
+
+    def run(self) -> None:
+        """Stream until stopped.
+
+        Raises:
+            RefusedError: X refuses for good.
+        """
+        self._backoff = Backoff(self.subscription.config.x)
+        while not self.stopping.is_set():
+            if self.spend.spent():
+                self._wait_for_money()
+                continue
+            metrics.stream_state.state("connecting")
+            end = self._connection()
+            if self.stopping.is_set() or end is None:
+                continue
+            cause, detail, headers = end
+            self._lost(cause)
+            seconds = self._backoff.after(cause, headers, time.time())
+            metrics.reconnects.labels(cause).inc()
+            metrics.stream_state.state("waiting")
+            log.warning("stream: down", cause=cause, detail=detail, again_in_seconds=round(seconds, 2))
+            self.sleep(seconds)
+        metrics.stream_state.state("stopped")
+        log.info("stream: closed")
+
+    def _connection(self) -> tuple[str, str, Mapping[str, str]] | None:
+        """One connection, from the rules to its end: cause, detail, headers; None where money is short."""
+        reception: Reception | None = None
+        cause, headers = "closed", dict[str, str]()
         try:
-            if reconcile:
-                bring_rules(client, wanted, config.name)
-                reconcile = False
-            _stream(client, committer, backoff, stopping)
-            cause, wait, detail = "closed", backoff.after_network_error, "X closed the stream"
+            if self.subscription.stale:
+                self.subscription.bring(self.client)
+            reception = self._reception()
+            self._read(reception)
+            detail = "X closed the stream"
+        except _SpentError:
+            return None
+        except EndedError as error:
+            cause, detail = error.cause, str(error)
+            self.subscription.stale |= error.reconcile
         except BrokenError as error:
-            cause, wait, detail = "network", backoff.after_network_error, str(error)
+            cause, detail = "network", str(error)
         except StalledError as error:
-            cause, wait, detail = "stalled", backoff.after_network_error, str(error)
+            cause, detail = "stalled", str(error)
         except HttpError as error:
-            cause, detail = f"http_{error.status}", str(error)
-            wait = _after(error, backoff)
+            cause, detail, headers = error.cause, str(error), dict(error.headers)
             # 409: there are no rules. Somebody deleted them.
-            reconcile = error.status == 409
-        if stopping.is_set():
-            break
-        seconds = wait()
-        metrics.reconnects.labels(cause).inc()
-        metrics.stream_state.state("waiting")
-        log.warning("stream: down", cause=cause, detail=detail, again_in_seconds=round(seconds, 2))
-        stopping.wait(seconds)
-    metrics.stream_state.state("stopped")
-    log.info("stream: closed")
+            self.subscription.stale |= error.status == 409
+        except RefusedError:
+            self._lost("refused")
+            raise
+        except OSError as error:
+            cause, detail = "disk", f"a gap cannot be recorded: {error}"
+        if reception and reception.blocked and cause in ("closed", "network", "slow_reader"):
+            cause = "journal_full"
+        return cause, detail, headers
 
+    def _reception(self) -> Reception:
+        x, clock = self.subscription.config.x, self.client.clock
+        minutes = backfill_minutes(self.book, x.backfill_minutes, clock.latest())
+        return Reception(x, self.committer, self.heard, self.book, clock, self.stopping, minutes)
 
-def bring_rules(client: XClient, wanted: Sequence[Rule], producer: str) -> None:
-    """Delete and add on X what differs from what is wanted. Raises as `XClient` does."""
-    plan = rules.plan(client.rules(), wanted, producer)
-    if plan.delete:
-        client.delete(plan.delete)
-    if plan.add:
-        client.add(plan.add)
-    metrics.rules.set(len(wanted))
-    log.info("rules: as configured", rules=len(wanted), deleted=len(plan.delete), added=len(plan.add))
+    def _read(self, reception: Reception) -> None:
+        clock = self.client.clock
+        asked = clock.monotonic()
+        began: float | None = None
 
+        def on_connect() -> None:
+            nonlocal began
+            earliest, latest = clock.earliest(asked), clock.latest()
+            self.book.connected(earliest, latest, self.subscription.wanted)
+            reception.connected(earliest, latest)
+            began = time.monotonic()
+            metrics.stream_state.state("connected")
+            log.info("stream: connected", backfill_minutes=reception.backfill_minutes)
 
-def _after(error: HttpError, backoff: Backoff) -> Callable[[], float]:
-    if error.status == 429:
-        return lambda: backoff.after_rate_limit(error.headers, time.time())
-    return backoff.after_http_error
+        try:
+            with closing(self.client.lines(on_connect, reception.backfill_minutes)) as groups:
+                for lines in groups:
+                    if posts := reception.take(lines):
+                        self.spend.count(posts)
+                        if self.spend.spent():
+                            raise _SpentError
+        finally:
+            if began is not None:
+                self._backoff.lasted(time.monotonic() - began)
 
+    def _lost(self, cause: str) -> None:
+        try:
+            self.book.lost(cause, self.client.clock.latest())
+        except OSError as error:
+            # It is recorded with the next connection, which cannot begin before.
+            log.warning("gap: cannot be recorded yet", cause=cause, reason=str(error))
 
-def _stream(client: XClient, committer: Committer, backoff: Backoff, stopping: threading.Event) -> None:
-    """One connection, from its first to its last line. Raises as `XClient.lines` does."""
-    connected_at: float | None = None
-
-    def on_connect() -> None:
-        nonlocal connected_at
-        connected_at = time.monotonic()
-        metrics.stream_state.state("connected")
-        log.info("stream: connected")
-
-    try:
-        for lines in client.lines(on_connect):
-            _take(lines, committer, stopping)
-    finally:
-        if connected_at is not None:
-            backoff.lasted(time.monotonic() - connected_at)
-
-
-def _take(lines: list[bytes], committer: Committer, stopping: threading.Event) -> None:
-    now = time.time_ns() // 1_000_000
-    messages = [line for line in lines if line and not (line.startswith(_ERRORS) and _is_control(line))]
-    if len(messages) < len(lines):
-        metrics.keep_alives.inc(lines.count(b""))
-    if messages:
-        metrics.received.inc(len(messages))
-        metrics.received_bytes.inc(sum(map(len, messages)))
-        committer.put(now, messages, stopping.is_set)
-
-
-def _is_control(line: bytes) -> bool:
-    """Whether a line carries errors and no post; those errors are counted and logged."""
-    try:
-        message = msgspec.json.decode(line, type=_Control)
-    except msgspec.DecodeError:
-        return False
-    for error in message.errors:
-        title = str(error.get("title", "untitled"))[:80]
-        metrics.stream_errors.labels(title).inc()
-        log.warning(
-            "stream: X reports an error", title=title, detail=error.get("detail"), type=error.get("type")
-        )
-    return not bytes(message.data)
-
-
-class _Control(msgspec.Struct):
-    errors: list[dict[str, object]]
-    data: msgspec.Raw = msgspec.Raw()
+    def _wait_for_money(self) -> None:
+        self._lost("spend")
+        metrics.stream_state.state("spent")
+        log.error("stream: stops reading", reason=self.spend.spent())
+        while not self.stopping.is_set() and self.spend.spent():
+            self.sleep(SPENT_SECONDS)
