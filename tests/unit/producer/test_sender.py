@@ -19,6 +19,8 @@ from kafka.future import Future
 
 from citypulse import places
 from citypulse.events import event as events
+from citypulse.events import gap as gaps
+from citypulse.events.gap import Gap
 from citypulse.producer import message, metrics
 from citypulse.producer.config import Config, Feed, Journal, Kafka
 from citypulse.producer.journal import cursor
@@ -113,6 +115,19 @@ class Durable:
         self.pruned.append(before)
 
 
+class Book:
+    """Stands where the book of gaps stands."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+
+    def unpublished(self) -> list[Gap]:
+        return list(self.gaps)
+
+    def published(self, gap: Gap) -> None:
+        self.gaps.remove(gap)
+
+
 class Running:
     def __init__(self, directory: Path, kafka: FakeKafka, **settings: Any) -> None:
         self.config = Config(
@@ -125,7 +140,8 @@ class Running:
         self.directory = directory
         self.kafka = kafka
         parse = message.parser(self.config, rules.configured(self.config))
-        self.sender = Sender(self.config, parse, self.durable)  # type: ignore[arg-type]
+        self.book = Book()
+        self.sender = Sender(self.config, parse, self.durable, self.book)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self.sender.run, daemon=True)
 
     def journal(self, *payloads: bytes) -> None:
@@ -376,6 +392,20 @@ class TestDurabilityAvailable:
         assert counted("released_single_copies") == before + 10
 
 
+def test_gaps_are_published_and_what_is_not_acknowledged_stays(tmp_path: Path, kafka: FakeKafka) -> None:
+    kafka.decide = lambda topic, _value: None if topic == "gaps" else True
+    running = Running(tmp_path, kafka)
+    running.book.gaps.append(Gap("main-1", "main", ("all",), ("CA",), 1, 2, "network"))
+    running.journal(post(1))
+    running.thread.start()
+    running.until(lambda: bool(kafka.waiting) and kafka.ids() == [1], "the event, and the gap on its way")
+    assert running.book.gaps
+    kafka.acknowledge()
+    running.until(lambda: not running.book.gaps, "the gap to be noted as published")
+    running.drain()
+    assert [gaps.decode(value).id for topic, _, value in kafka.log if topic == "gaps"] == ["main-1"]
+
+
 def test_the_drain_is_no_faster_than_it_may_be(tmp_path: Path, kafka: FakeKafka) -> None:
     running = Running(tmp_path, kafka, drain_records_per_second=50.0)
     running.journal(*[post(n) for n in range(1, 101)])
@@ -400,14 +430,15 @@ def test_a_message_that_is_no_post_is_set_aside_with_its_bytes(tmp_path: Path, k
 
 
 def test_messages_of_other_rules_are_passed(tmp_path: Path, kafka: FakeKafka) -> None:
-    before = counted("foreign")
+    before, untagged = counted("foreign"), counted("set_aside", reason="without_tag")
     running = Running(tmp_path, kafka)
     running.journal(post(1, tag="somebody's"), post(2), post(3, tag=""))
     running.thread.start()
     running.until(lambda: cursor.load(tmp_path) == 4, "the cursor behind all three")
     running.drain()
     assert kafka.ids() == [2]
-    assert counted("foreign") == before + 2
+    assert counted("foreign") == before + 1
+    assert counted("set_aside", reason="without_tag") == untagged + 1
 
 
 def test_feeds_go_to_their_topics(tmp_path: Path, kafka: FakeKafka) -> None:

@@ -25,6 +25,7 @@ commits = _counter("journal_commits_total", "Group commits of the journal, one f
 sent = _counter("sent_total", "Events handed to the Kafka client; more than once where they were sent again")
 acknowledged = _counter("acknowledged_total", "Events that Kafka has acknowledged")
 set_aside = _counter("set_aside_total", "Messages that could not become an event, by reason", "reason")
+doubtful = _counter("doubtful_total", "Messages that count although a part of them is amiss", "reason")
 foreign = _counter("foreign_total", "Messages that matched no rule of this producer")
 corrupt = _counter("journal_corrupt_total", "Stretches of the journal that held no sound record")
 resends = _counter("resends_total", "Times that sending began again at the cursor, by cause", "cause")

@@ -7,7 +7,6 @@ goes on with that slice. What X refuses stays open with X's reason.
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,7 +136,8 @@ class Filling:
             try:
                 page = search.page(self._client.search(query, start, end, token))
             except HttpError as error:
-                wait, cause = backoff.after(error.cause, error.headers, time.time()), str(error)
+                now = self._client.clock.now() / 1000
+                wait, cause = backoff.after(error.cause, error.headers, now), str(error)
             except BrokenError as error:
                 wait, cause = backoff.after_network_error(), str(error)
             except msgspec.DecodeError as error:
@@ -153,7 +153,7 @@ class Filling:
         """Have what is new in the journal, on disk before this returns."""
         new = [search.message(*found[post]) for post in sorted(found.keys() - known)]
         for n in range(0, len(new), _PUT_RECORDS):
-            now = time.time_ns() // 1_000_000
+            now = self._client.clock.now()
             self._committer.put(now, new[n : n + _PUT_RECORDS], self._stopping.is_set)
         known.update(found)
         target = handed_over(self._committer)

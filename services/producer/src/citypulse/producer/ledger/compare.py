@@ -17,6 +17,7 @@ from citypulse.producer.ledger import sources, topics
 from citypulse.producer.ledger.report import Account, Report
 from citypulse.producer.ledger.sources import Ids
 from citypulse.producer.ledger.topics import Topic
+from citypulse.producer.routes import Routes
 from citypulse.producer.stream import rules
 
 _SHOWN = 5
@@ -33,8 +34,8 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
     Raises:
         StopError: there is nothing to compare, or the brokers do not answer.
     """
-    parse = message.parser(config, rules.configured(config))
     directory = Path(config.journal.dir)
+    parse = message.parser(config, rules.configured(config), Routes(directory) or None)
     # The journal first: what it holds now is what must be in the topics then.
     journal = sources.journaled(directory, parse)
     accounts = [(journal.account, journal.ids)]

@@ -31,6 +31,7 @@ from citypulse.producer.send import brokers
 from citypulse.producer.send.circuit import Circuit, Signals
 from citypulse.producer.send.cities import Cities
 from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, RefusedBatchError, wait
+from citypulse.producer.send.notices import Book, Notices
 from citypulse.producer.send.pace import Pace
 from citypulse.producer.send.replicas import Replicas
 
@@ -54,7 +55,7 @@ class _StoppedError(Exception):
 class Sender:
     """The way from journal to Kafka. One thread runs it; others may look at its numbers."""
 
-    def __init__(self, config: Config, parse: Parse, committer: Committer) -> None:
+    def __init__(self, config: Config, parse: Parse, committer: Committer, book: Book) -> None:
         self._config = config
         self._parse = parse
         self._committer = committer
@@ -62,6 +63,7 @@ class Sender:
         self._set_aside = SetAside(self._directory)
         self._client_id = f"citypulse-producer-{config.name}"
         self._cities = Cities(config)
+        self._notices = Notices(book, config.run)
         self._pace = Pace(config.kafka.drain_records_per_second)
         self._stored = cursor.load(self._directory) or segment.first_sequence(self._directory)
         self._stored_at = 0.0
@@ -74,7 +76,10 @@ class Sender:
         self._deadline: float | None = None
         self.in_flight = InFlight(config.kafka)
         self.circuit = Circuit(config.circuit)
-        topics = {config.topic(feed.topic) for feed in config.feeds} | {self._cities.topic}
+        topics = {config.topic(feed.topic) for feed in config.feeds} | {
+            self._cities.topic,
+            self._notices.topic,
+        }
         self.replicas = Replicas(config, frozenset(topics), lambda: self.acknowledged)
         self.connected = False
         """Whether brokers have answered since the client was made."""
@@ -144,6 +149,8 @@ class Sender:
     def _pump(self, client: KafkaProducer, reader: Reader) -> None:
         while True:
             self._tick()
+            if self.circuit.state in ("closed", "slowed"):
+                self._notices.publish(lambda topic, value, key: self._hand_over(client, topic, value, key))
             draining = self._deadline is not None
             allowed = self._pace.allowed(time.monotonic(), BATCH_RECORDS)
             records = reader.read(self._committer.durable, allowed, BATCH_BYTES) if allowed else []
@@ -152,7 +159,7 @@ class Sender:
                 self._send(client, records)
                 self._handled = reader.sequence
                 self._unsent_at = 0
-            elif self.in_flight or not allowed:
+            elif self.in_flight or self._notices.waiting or not allowed:
                 self._committer.wait_beyond(reader.sequence, 0.02)
             elif draining:
                 return
@@ -190,12 +197,14 @@ class Sender:
             found = self._parse(record.payload, record.at)
         except UnusableError as error:
             log.warning("sender: a message is set aside", sequence=record.sequence, reason=str(error))
-            metrics.set_aside.labels("malformed").inc()
+            metrics.set_aside.labels(error.kind).inc()
             self._set_aside.record(record, str(error))
             return None
         if not found.deliveries:
             metrics.foreign.inc()
             return None
+        if found.doubt:
+            metrics.doubtful.labels(found.doubt).inc()
         if found.city is None:
             metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
         return found
@@ -302,6 +311,7 @@ class Sender:
             self._handled, self._unsent_at = self.acknowledged, self.oldest_at or 0
         self.connected = False
         self.in_flight.clear()
+        self._notices.forget()
         self._pause(_REPEAT_SECONDS)
 
     def _failed(self, cause: str) -> None:

@@ -1,7 +1,6 @@
 """One connection's lines on their way to the journal, and what they say about until when X was heard."""
 
 import threading
-import time
 
 from citypulse.events.event import post_created_at_ms
 from citypulse.producer import metrics
@@ -72,7 +71,7 @@ class Reception:
         if messages:
             metrics.received.inc(len(messages))
             metrics.received_bytes.inc(sum(map(len, messages)))
-            self._committer.put(time.time_ns() // 1_000_000, messages, self._stopping.is_set)
+            self._committer.put(self._clock.now(came), messages, self._stopping.is_set)
             if (now := self._clock.monotonic()) - came > self._blocked_seconds:
                 self._blocked_at = now
         self._note(called, came, messages)

@@ -61,7 +61,7 @@ class Streaming:
                 continue
             cause, detail, headers = end
             self._lost(cause)
-            seconds = self._backoff.after(cause, headers, time.time())
+            seconds = self._backoff.after(cause, headers, self.client.clock.now() / 1000)
             metrics.reconnects.labels(cause).inc()
             metrics.stream_state.state("waiting")
             log.warning("stream: down", cause=cause, detail=detail, again_in_seconds=round(seconds, 2))

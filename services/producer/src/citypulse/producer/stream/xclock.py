@@ -47,6 +47,12 @@ class XClock:
         """X's clock shows at most this."""
         return self._at(1, _AHEAD_MS, monotonic)
 
+    def now(self, monotonic: float | None = None) -> int:
+        """X's time as well as it is known: this host's clock, where that is between the bounds."""
+        then = self.monotonic() if monotonic is None else monotonic
+        here = int((self._wall() - (self.monotonic() - then)) * _SECOND)
+        return min(max(here, self.earliest(then)), self.latest(then))
+
     def _at(self, bound: int, slack: int, monotonic: float | None) -> int:
         now = self.monotonic()
         then = now if monotonic is None else monotonic
