@@ -9,8 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
@@ -19,6 +22,9 @@ from citypulse.control.steps import Ticker, console
 
 OWN_SERVICES = ("producer", "spark-job", "replay")
 """The services that end with the project's exit codes; behind the name stands that of their run."""
+
+ENDING_S = 10.0
+"""How long an interrupted playbook may take to end."""
 
 _INTERRUPTED = 99
 
@@ -73,8 +79,7 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
             code = process.wait()
         except BaseException:
             # Whoever ended this command alone has not ended the playbook; two must not run at once.
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            _end(process)
             raise
     if code in (_INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
@@ -83,6 +88,22 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
     if code:
         raise _fault(inst, name, log, outcome, str(variables.get("citypulse_run", "")) or "live")
     return outcome.changed
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a playbook; end it with its workers where it goes on."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(ENDING_S)
+    except subprocess.TimeoutExpired:
+        # An interrupt that meets Python in a callback of its own is dropped: the playbook never hears of it.
+        # Its workers have sessions of their own.
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.terminate()
+        process.wait()
 
 
 def _follow(read_end: int) -> _Outcome:
