@@ -10,15 +10,16 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from rich.markup import escape
 
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.services import services
-from citypulse.control.steps import Ticker, console
+from citypulse.control.steps import Ticker
 
 OWN_SERVICES = ("producer", "spark-job", "replay")
 """The services that end with the project's exit codes; behind the name stands that of their run."""
@@ -32,7 +33,7 @@ _INTERRUPTED = 99
 @dataclass
 class _Outcome:
     changed: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failed: bool = False
 
 
 def play(inst: Installation, name: str, variables: Mapping[str, object], *arguments: str) -> int:
@@ -120,7 +121,10 @@ def _follow(read_end: int) -> _Outcome:
                 title, began = event["play"], time.monotonic()
                 ticker.say(f"{title} …")
             elif "failed" in event:
-                outcome.failures.append((event["host"], event["failed"].strip()))
+                outcome.failed = True
+                # At once: what others wait for in vain may take minutes more.
+                ticker.close(f"[red]{event['host']}[/red]: {escape(event['failed'].strip())}")
+                ticker.say(f"{title} …")
             elif "changed" in event:
                 outcome.changed = event["changed"]
     ticker.close(f"{title}  [dim]{time.monotonic() - began:.0f} s[/dim]" if title else "")
@@ -154,9 +158,7 @@ def user_variables() -> list[str]:
 
 
 def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome, run: str) -> Fault:
-    for host, sentence in outcome.failures:
-        console.print(f"      [red]{host}[/red]: {sentence}", markup=True)
-    if not outcome.failures:
+    if not outcome.failed:
         return Fault(f"The playbook {name}.yml failed; the end of {log} says why.", detail=_tail(log))
     # The run's own services say how they ended; a server's 3 means something else to it.
     own = [f"{service}-{run}" for service in OWN_SERVICES]

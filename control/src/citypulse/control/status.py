@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 
+from rich.markup import escape
 from rich.table import Table
 
 from citypulse.control.installation import Installation
@@ -44,7 +45,7 @@ def show(inst: Installation) -> bool:
             str(service.pid or ""),
             _span(age_s(service)),
             f"{memory_bytes(service) / 1e6:,.0f}" if service.pid else "",
-            _says(inst, service),
+            escape(_says(inst, service)),
         )
     console.print(table)
     console.print(f"Spark's master: http://{inst.address(8080)}   logs: make logs SERVICE=<service>")
