@@ -16,9 +16,9 @@ from citypulse.control import demo as demo_
 from citypulse.control.archives.building import build
 from citypulse.control.exclusive import exclusive
 from citypulse.control.faults import Exit, Fault
-from citypulse.control.playbook import user_variables
 from citypulse.control.servers import bring_up, check_machine
 from citypulse.control.steps import console
+from citypulse.control.variables import user_variables
 
 _INTERRUPTED = 130
 

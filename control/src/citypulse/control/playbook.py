@@ -20,6 +20,7 @@ from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.services import services
 from citypulse.control.steps import Ticker
+from citypulse.control.variables import user_variables
 
 OWN_SERVICES = ("producer", "spark-job", "replay")
 """The services that end with the project's exit codes; behind the name stands that of their run."""
@@ -142,19 +143,6 @@ def _write_variables(inst: Installation, name: str, variables: Mapping[str, obje
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**own, **variables}, indent=1))
     return path
-
-
-def user_variables() -> list[str]:
-    """Variables of the roles from the file that VARS names; they win over all others."""
-    named = os.environ.get("VARS", "").strip()
-    if not named:
-        return []
-    if not Path(named).is_file():
-        raise Fault(
-            f"VARS={named} cannot be used: there is no such file; name one with variables of the roles.",
-            Exit.BAD_INPUT,
-        )
-    return ["-e", f"@{Path(named).absolute()}"]
 
 
 def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome, run: str) -> Fault:
