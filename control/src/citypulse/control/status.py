@@ -59,8 +59,10 @@ def _failed(service: Service) -> bool:
 def _coloured(service: Service) -> str:
     if service.running:
         return "[green]running[/green]"
-    if _failed(service) or service.state in ("FATAL", "BACKOFF"):
-        return f"[red]{service.state.lower()} ({service.exit_status})[/red]"
+    if _failed(service):
+        return f"[red]exited ({service.exit_status})[/red]"
+    if service.state in ("FATAL", "BACKOFF"):
+        return f"[red]{service.state.lower()}[/red]"
     return f"[dim]{service.state.lower()}[/dim]"
 
 
