@@ -24,7 +24,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         told = tmp_path / "events"
         told.write_text("".join(json.dumps(event) + "\n" for event in events))
         program = tmp_path / "ansible-playbook"
-        program.write_text(f"#!/bin/sh\ncat {told} >/dev/fd/$CITYPULSE_PROGRESS_FD\nexit {code}\n")
+        program.write_text(f"#!/bin/sh\ncat {told} >/dev/fd/$CITYPULSE_PROGRESS_FD\nenv\nexit {code}\n")
         program.chmod(0o755)
         (tmp_path / "infra" / "ansible").mkdir(parents=True)
         inst = Installation(tmp_path, tmp_path / "home", tmp_path / "cache", port_offset=0, workers=1)
@@ -45,3 +45,10 @@ def test_the_lines_of_a_log_are_shown_as_they_stand(
 
 def test_a_playbook_that_ends_well_tells_how_much_it_changed(play: Callable[..., int]) -> None:
     assert play({"play": "Start the servers"}, {"changed": 7}, code=0) == 7
+
+
+def test_ansible_keeps_its_own_files_in_the_home(play: Callable[..., int], tmp_path: Path) -> None:
+    play(code=0)
+    output = (tmp_path / "home" / "log" / "ansible-site.log").read_text()
+    assert f"\nANSIBLE_HOME={tmp_path / 'home' / 'run'}/" in output
+    assert f"\nANSIBLE_REMOTE_TMP={tmp_path / 'home' / 'run'}/" in output

@@ -54,6 +54,9 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
         "ANSIBLE_CALLBACK_PLUGINS": str(inst.checkout / "control" / "ansible_callbacks"),
         "ANSIBLE_CALLBACKS_ENABLED": "citypulse_progress",
         "CITYPULSE_PROGRESS_FD": str(write_end),
+        # Ansible's own files are state of this installation too.
+        "ANSIBLE_HOME": str(inst.home / "run" / "ansible"),
+        "ANSIBLE_REMOTE_TMP": str(inst.home / "run" / "ansible" / "tmp"),
         "PATH": f"{binaries}:{os.environ['PATH']}",
     }
     command = [
