@@ -59,6 +59,15 @@ def test_what_does_not_exist_is_bad_input(
     assert _end(monkeypatch, command) == Exit.BAD_INPUT
 
 
+def test_where_nothing_runs_there_is_no_log_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SERVICE", raising=False)
+    monkeypatch.setattr("sys.argv", ["citypulse-control", "logs"])
+    cli.main()
+    assert "Nothing runs" in capsys.readouterr().out
+
+
 def test_clean_on_an_empty_machine_makes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.argv", ["citypulse-control", "clean"])
     cli.main()

@@ -80,7 +80,10 @@ def logs() -> None:
     inst = installation.from_environment()
     name = os.environ.get("SERVICE", "").strip()
     if not name:
-        for service in services.services(inst):
+        known = services.services(inst)
+        if not known:
+            console.print(f"Nothing runs in {inst.home}, so there is no log to follow: `make up` starts it.")
+        for service in known:
             console.print(f"{service.name}  [dim]{service.log}[/dim]")
         return
     log = services.find(inst, name).log
