@@ -10,10 +10,10 @@ override CITYPULSE_HOME := $(CURDIR)/.citypulse
 endif
 export CITYPULSE_HOME
 BIN := $(CITYPULSE_HOME)/venv/bin
-CONTROL := @control/bootstrap.sh && $(BIN)/citypulse-control
+CONTROL := @control/bootstrap.sh && "$(BIN)/citypulse-control"
 # What only looks at, or ends, what there is: on an empty machine there is nothing, and nothing is set up for it.
-IF_THERE = @test -e $(BIN)/citypulse-control || { echo "Nothing is set up in $(CITYPULSE_HOME) yet: make demo does it."; \
-  exit 0; }; control/bootstrap.sh && $(BIN)/citypulse-control
+IF_THERE = @test -e "$(BIN)/citypulse-control" || { echo "Nothing is set up in $(CITYPULSE_HOME) yet: make demo does it."; \
+  exit 0; }; control/bootstrap.sh && "$(BIN)/citypulse-control"
 
 .PHONY: help
 help: ## this list
@@ -45,8 +45,8 @@ down: ## stop everything in order; topics, tables, checkpoint and journal stay
 	$(IF_THERE) down
 
 clean: ## delete this checkout's state (says what), after asking; YES=1 does not ask
-	@test -e $(CITYPULSE_HOME) || { echo "Nothing to delete: $(CITYPULSE_HOME) does not exist."; exit 0; }; \
-	  control/bootstrap.sh && $(BIN)/citypulse-control clean
+	@test -e "$(CITYPULSE_HOME)" || { echo "Nothing to delete: $(CITYPULSE_HOME) does not exist."; exit 0; }; \
+	  control/bootstrap.sh && "$(BIN)/citypulse-control" clean
 
 ##@ Build and prove
 .PHONY: archives locks test fault faults lint fresh

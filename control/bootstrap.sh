@@ -18,6 +18,7 @@ set -euo pipefail
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 home=${CITYPULSE_HOME:-$checkout/.citypulse}
+[[ $home == /* ]] || home=$PWD/$home
 jvm_dir=${CITYPULSE_JVM_DIR:-/usr/lib/jvm}
 system_python=${CITYPULSE_SYSTEM_PYTHON:-/usr/bin/python3}
 log=$home/log/bootstrap.log
@@ -219,6 +220,7 @@ case ${1:-} in
   *) stop 2 "unknown option $1: there is only --dev." ;;
 esac
 
+[[ $home != *[[:space:]]* ]] || stop 2 "CITYPULSE_HOME=$home cannot be used: Java's options can't hold a path with a space; name a directory without one."
 mkdir -p "$home" 2>/dev/null && [[ -w $home ]] || stop 2 "CITYPULSE_HOME=$home cannot be written: name a directory that can."
 if have flock; then
   exec 9>"$home/.bootstrap.lock"

@@ -52,7 +52,7 @@ class CallbackModule(CallbackBase):
 
     def _tell_failure(self, result) -> None:
         outcome = result.result if hasattr(result, "result") else result._result
-        items = [item for item in outcome.get("results", []) if item.get("failed")]
+        items = [i for i in outcome.get("results", []) if i.get("failed") or i.get("unreachable")]
         sentences = [str(item.get("msg", "")) for item in items] or [str(outcome.get("msg", ""))]
         if outcome.get("stderr"):
             sentences.append(outcome["stderr"])

@@ -11,7 +11,8 @@ set -euo pipefail
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 root=${FRESH_ROOT:-/var/tmp/citypulse-fresh}
 read -ra targets <<<"${FRESH:-demo test}"
-offset=${PORT_OFFSET:-25000}
+# Together with these all ports stay below those that the kernel gives to outgoing connections.
+offset=${PORT_OFFSET:-22000}
 mark="$root/.citypulse-fresh"
 
 say() { echo "fresh: $*"; }

@@ -93,6 +93,7 @@ class Machine:
                 "CITYPULSE_SYSTEM_PYTHON": str(self.bin / "system-python3"),
                 **environment,
             },
+            cwd=self.home.parent,
             capture_output=True,
             text=True,
             timeout=120,
@@ -240,3 +241,17 @@ def test_a_home_that_is_a_file_is_bad_input(machine: Machine) -> None:
     done = machine.bootstrap()
     assert done.returncode == 2
     assert f"CITYPULSE_HOME={machine.home} cannot be written" in done.stderr
+
+
+def test_a_home_with_a_space_is_bad_input_and_is_not_made(machine: Machine) -> None:
+    done = machine.bootstrap(CITYPULSE_HOME=f"{machine.home} of mine")
+    assert done.returncode == 2
+    assert f"CITYPULSE_HOME={machine.home} of mine cannot be used" in done.stderr
+    assert not Path(f"{machine.home} of mine").exists()
+
+
+def test_a_home_may_be_named_from_where_one_is(machine: Machine) -> None:
+    machine.complete()
+    done = machine.bootstrap(CITYPULSE_HOME=machine.home.name)
+    assert done.returncode == 0, done.stderr
+    assert (machine.home / "venv" / "bin" / "python").exists()

@@ -11,6 +11,7 @@ from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.runs import Fed, save_fed
 from citypulse.control.services import Service
+from citypulse.control.watch import Progress
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,26 @@ def test_what_cannot_be_proved_now_is_said_at_once(
     with pytest.raises(Fault, match=says) as caught:
         prove.prove(inst, run)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("counted", "job", "proved"), [(2, True, True), (1, True, False), (1, False, True)])
+def test_what_a_running_job_has_not_counted_yet_is_not_told_as_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: int, job: bool, proved: bool
+) -> None:
+    inst = _fed(tmp_path)
+    progress = Progress(2, False, 0, in_kafka=2, counted=counted, caught_up=counted == 2, due_in_s=0)
+    running = [_KAFKA, Service("spark-job-demo", "RUNNING", 2, 0, 0, Path("log"))]
+    monkeypatch.setattr(prove, "services", lambda _inst: running if job else [_KAFKA])
+    monkeypatch.setattr(prove.Watch, "look", lambda _self: progress)
+    monkeypatch.setattr(prove, "COUNTED_S", 0.0)
+    asked: list[str] = []
+    monkeypatch.setattr(prove, "command", lambda i, s, name, *a: asked.append(name) or 0)
+    if proved:
+        prove.prove(inst, "demo")
+    else:
+        with pytest.raises(Fault, match=r"is still being counted \(1 of 2\)"):
+            prove.prove(inst, "demo")
+    assert bool(asked) == proved
 
 
 _KAFKA = Service("kafka1", "RUNNING", 1, 0, 0, Path("log"))

@@ -16,9 +16,9 @@ from citypulse.control import demo as demo_
 from citypulse.control.archives.building import build
 from citypulse.control.exclusive import exclusive
 from citypulse.control.faults import Exit, Fault
-from citypulse.control.playbook import user_variables
 from citypulse.control.servers import bring_up, check_machine
 from citypulse.control.steps import console
+from citypulse.control.variables import user_variables
 
 _INTERRUPTED = 130
 
@@ -80,7 +80,10 @@ def logs() -> None:
     inst = installation.from_environment()
     name = os.environ.get("SERVICE", "").strip()
     if not name:
-        for service in services.services(inst):
+        known = services.services(inst)
+        if not known:
+            console.print(f"Nothing runs in {inst.home}, so there is no log to follow: `make up` starts it.")
+        for service in known:
             console.print(f"{service.name}  [dim]{service.log}[/dim]")
         return
     log = services.find(inst, name).log

@@ -9,16 +9,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
+from rich.markup import escape
 
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.services import services
-from citypulse.control.steps import Ticker, console
+from citypulse.control.steps import Ticker
+from citypulse.control.variables import user_variables
 
 OWN_SERVICES = ("producer", "spark-job", "replay")
 """The services that end with the project's exit codes; behind the name stands that of their run."""
+
+ENDING_S = 10.0
+"""How long an interrupted playbook may take to end."""
 
 _INTERRUPTED = 99
 
@@ -26,7 +34,7 @@ _INTERRUPTED = 99
 @dataclass
 class _Outcome:
     changed: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failed: bool = False
 
 
 def play(inst: Installation, name: str, variables: Mapping[str, object], *arguments: str) -> int:
@@ -46,6 +54,9 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
         "ANSIBLE_CALLBACK_PLUGINS": str(inst.checkout / "control" / "ansible_callbacks"),
         "ANSIBLE_CALLBACKS_ENABLED": "citypulse_progress",
         "CITYPULSE_PROGRESS_FD": str(write_end),
+        # Ansible's own files are state of this installation too.
+        "ANSIBLE_HOME": str(inst.home / "run" / "ansible"),
+        "ANSIBLE_REMOTE_TMP": str(inst.home / "run" / "ansible" / "tmp"),
         "PATH": f"{binaries}:{os.environ['PATH']}",
     }
     command = [
@@ -73,8 +84,7 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
             code = process.wait()
         except BaseException:
             # Whoever ended this command alone has not ended the playbook; two must not run at once.
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            _end(process)
             raise
     if code in (_INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
@@ -83,6 +93,22 @@ def play(inst: Installation, name: str, variables: Mapping[str, object], *argume
     if code:
         raise _fault(inst, name, log, outcome, str(variables.get("citypulse_run", "")) or "live")
     return outcome.changed
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a playbook; end it with its workers where it goes on."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(ENDING_S)
+    except subprocess.TimeoutExpired:
+        # An interrupt that meets Python in a callback of its own is dropped: the playbook never hears of it.
+        # Its workers have sessions of their own.
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.terminate()
+        process.wait()
 
 
 def _follow(read_end: int) -> _Outcome:
@@ -99,7 +125,10 @@ def _follow(read_end: int) -> _Outcome:
                 title, began = event["play"], time.monotonic()
                 ticker.say(f"{title} …")
             elif "failed" in event:
-                outcome.failures.append((event["host"], event["failed"].strip()))
+                outcome.failed = True
+                # At once: what others wait for in vain may take minutes more.
+                ticker.close(f"[red]{event['host']}[/red]: {escape(event['failed'].strip())}")
+                ticker.say(f"{title} …")
             elif "changed" in event:
                 outcome.changed = event["changed"]
     ticker.close(f"{title}  [dim]{time.monotonic() - began:.0f} s[/dim]" if title else "")
@@ -119,23 +148,8 @@ def _write_variables(inst: Installation, name: str, variables: Mapping[str, obje
     return path
 
 
-def user_variables() -> list[str]:
-    """Variables of the roles from the file that VARS names; they win over all others."""
-    named = os.environ.get("VARS", "").strip()
-    if not named:
-        return []
-    if not Path(named).is_file():
-        raise Fault(
-            f"VARS={named} cannot be used: there is no such file; name one with variables of the roles.",
-            Exit.BAD_INPUT,
-        )
-    return ["-e", f"@{Path(named).absolute()}"]
-
-
 def _fault(inst: Installation, name: str, log: Path, outcome: _Outcome, run: str) -> Fault:
-    for host, sentence in outcome.failures:
-        console.print(f"      [red]{host}[/red]: {sentence}", markup=True)
-    if not outcome.failures:
+    if not outcome.failed:
         return Fault(f"The playbook {name}.yml failed; the end of {log} says why.", detail=_tail(log))
     # The run's own services say how they ended; a server's 3 means something else to it.
     own = [f"{service}-{run}" for service in OWN_SERVICES]

@@ -9,6 +9,9 @@ from citypulse.control.services import services
 from citypulse.control.steps import console
 from citypulse.control.watch import Watch
 
+COUNTED_S = 60.0
+"""How long a proof waits for the job to count what is in the topics already."""
+
 
 def prove(inst: Installation, run: str) -> None:
     """Hold journal and what was sent against the topic, and the tables against a recount of what was sent.
@@ -22,8 +25,8 @@ def prove(inst: Installation, run: str) -> None:
     if not any(service.pid and service.name.startswith("kafka") for service in services(inst)):
         raise Fault("The servers are stopped, so nothing can be verified: `make up` starts them.")
     label = "" if run == "live" else run
-    if label and Watch(inst, label, ["tweets"]).feeding():
-        raise Fault(f"The run `{run}` is still being fed: verify it when its tweets have come to their end.")
+    if label:
+        _wait_for(inst, label)
     fed = load_fed(inst, label)
     paths = [str(path) for path in fed_truths(inst, label)]
     if fed.truths and not paths:
@@ -47,3 +50,18 @@ def prove(inst: Installation, run: str) -> None:
         # A signal that ended one of them is no proof either; its code is negative.
         code = next((Exit(code) for code in failed if code in list(Exit)), Exit.FAULT)
         raise Fault(f"The run `{run}` does not hold: see above.", code)
+
+
+def _wait_for(inst: Installation, run: str) -> None:
+    """What is still on its way would be told as missing from the tables."""
+    watch = Watch(inst, run, ["tweets"])
+    if watch.feeding():
+        raise Fault(f"The run `{run}` is still being fed: verify it when its tweets have come to their end.")
+    if not any(service.pid and service.name == f"spark-job-{run}" for service in services(inst)):
+        return
+    progress = watch.until_counted(COUNTED_S)
+    if not progress.caught_up:
+        raise Fault(
+            f"The run `{run}` is still being counted ({progress.counted:,} of {progress.in_kafka:,}):"
+            " verify it when that has come to its end."
+        )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from cassandra.cluster import Cluster, Session
 from cassandra.policies import WhiteListRoundRobinPolicy
+from rich.markup import escape
 from rich.table import Table
 
 from citypulse.control.installation import Installation
@@ -63,7 +64,7 @@ def _top_cities(session: Session) -> Table:
     ranked = sorted(counts.items(), key=lambda item: (-item[1][0], names[item[0]]))
     for city, values in ranked[:TOP]:
         country = city.partition(":")[0]
-        table.add_row(names[city], country, *(f"{v:,}" for v in values), f"{busiest[city][1]:,}")
+        table.add_row(escape(names[city]), country, *(f"{v:,}" for v in values), f"{busiest[city][1]:,}")
     return table
 
 

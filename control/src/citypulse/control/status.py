@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 
+from rich.markup import escape
 from rich.table import Table
 
 from citypulse.control.installation import Installation
@@ -44,7 +45,7 @@ def show(inst: Installation) -> bool:
             str(service.pid or ""),
             _span(age_s(service)),
             f"{memory_bytes(service) / 1e6:,.0f}" if service.pid else "",
-            _says(inst, service),
+            escape(_says(inst, service)),
         )
     console.print(table)
     console.print(f"Spark's master: http://{inst.address(8080)}   logs: make logs SERVICE=<service>")
@@ -58,8 +59,10 @@ def _failed(service: Service) -> bool:
 def _coloured(service: Service) -> str:
     if service.running:
         return "[green]running[/green]"
-    if _failed(service) or service.state in ("FATAL", "BACKOFF"):
-        return f"[red]{service.state.lower()} ({service.exit_status})[/red]"
+    if _failed(service):
+        return f"[red]exited ({service.exit_status})[/red]"
+    if service.state in ("FATAL", "BACKOFF"):
+        return f"[red]{service.state.lower()}[/red]"
     return f"[dim]{service.state.lower()}[/dim]"
 
 

@@ -102,6 +102,16 @@ class Watch:
         """Wait until all that was sent is counted; where a part never comes, until nothing moves any more."""
         return self._wait(lambda progress: progress.arrived)
 
+    def until_counted(self, longest_s: float) -> Progress:
+        """Wait, at most so many seconds, until the topics are processed to their ends; how far it is then."""
+        ticker = Ticker()
+        began = time.monotonic()
+        while not (progress := self.look()).caught_up and time.monotonic() - began < longest_s:
+            ticker.say(f"{progress}, {time.monotonic() - began:.0f} s")
+            time.sleep(0.5)
+        ticker.close()
+        return progress
+
     def _wait(self, done: Callable[[Progress], bool]) -> Progress:
         ticker = Ticker()
         last, moved, began = None, time.monotonic(), time.monotonic()

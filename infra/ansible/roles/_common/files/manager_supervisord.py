@@ -61,8 +61,13 @@ def state(settings, name):
         "running": word in ("RUNNING", "STARTING"),
         "dead": stays or word in ("FATAL", "STOPPED", "STOPPING", "UNKNOWN"),
         "death": row["stop"] if ended else None,
-        "detail": f"{word}, exit status {row['exitstatus']}" if ended else word,
+        "detail": f"{word}, {_ending(row)}" if ended else word,
     }
+
+
+def _ending(row):
+    """supervisord keeps no exit status of what ended before it was up, and tells 0."""
+    return f"exit status {row['exitstatus']}" if row["statename"] == "EXITED" else "soon after its start"
 
 
 def pids(settings):

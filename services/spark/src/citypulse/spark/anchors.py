@@ -70,6 +70,15 @@ def read(directory: Path) -> Anchors:
     return result
 
 
+def outside(wanted: Anchors, found: Anchors) -> list[str]:
+    """The windows of `found` before the first and after the last of `wanted`, sorted.
+
+    What was counted there is of another source.
+    """
+    dates = _dates(wanted)
+    return sorted(date for date in _dates(found) if dates and not min(dates) <= date <= max(dates))
+
+
 def write(directory: Path, anchors: Anchors) -> None:
     """Write the three files, sorted by window and city.
 
@@ -87,6 +96,10 @@ def write(directory: Path, anchors: Anchors) -> None:
                 out.writerows(rows)
     except OSError as error:
         raise BadInputError(f"--write-anchors: {directory} cannot be written ({error.strerror})") from error
+
+
+def _dates(some: Anchors) -> set[str]:
+    return {date for rows in some.values() for _, date, _ in rows}
 
 
 def _rows(path: Path, lines: Iterator[list[str]]) -> Counter[tuple[str, str, int]]:

@@ -31,7 +31,7 @@ def against_tweets(
         StopError: something differs.
         BadInputError: a file holds no tweets, or the tables hold events of another source.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     file = ", ".join(map(str, files))
     watermark_ms = int(config.watermark_minutes * 60_000)
     wanted = recount(_messages(files, console), countries, place_country, watermark_ms)
@@ -60,11 +60,17 @@ def against_anchors(config: Config, directory: Path) -> None:
 
     Raises:
         StopError: something differs.
-        BadInputError: the anchors cannot be read.
+        BadInputError: the anchors cannot be read, or the tables hold events of another source.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     wanted = anchors.read(directory)
     found = anchors.from_table(_read(config, "city_windows")["city_windows"])
+    outside = anchors.outside(wanted, found)
+    if outside:
+        raise BadInputError(
+            f"the tables of {config.keyspace} hold events of another source than {directory}:"
+            f" {len(outside)} windows lie outside its time, the first at {outside[0]}"
+        )
     differing = cells = 0
     for file, rows in wanted.items():
         missing, extra = rows - found[file], found[file] - rows
@@ -90,6 +96,11 @@ def write_anchors(config: Config, directory: Path) -> None:
     rows = anchors.from_table(_read(config, "city_windows")["city_windows"])
     anchors.write(directory, rows)
     click.echo(f"{sum(sum(file.values()) for file in rows.values())} rows written to {directory}")
+
+
+def _console() -> Console:
+    # Names of cities and files are shown as they stand, with their brackets.
+    return Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def _messages(files: Sequence[Path], console: Console) -> Iterator[messages.Message]:
