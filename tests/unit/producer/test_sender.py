@@ -429,6 +429,22 @@ def test_a_message_that_is_no_post_is_set_aside_with_its_bytes(tmp_path: Path, k
     assert counted("set_aside", reason="malformed") == before + 2
 
 
+def test_a_post_without_its_place_is_counted_and_a_copy_is_set_aside(
+    tmp_path: Path, kafka: FakeKafka
+) -> None:
+    before = counted("set_aside", reason="place_without_object")
+    body = json.loads(post(1))
+    body["data"]["geo"] = {"place_id": "aaa"}
+    running = Running(tmp_path, kafka)
+    running.journal(json.dumps(body).encode())
+    running.thread.start()
+    running.until(lambda: kafka.ids() == [1], "the event")
+    running.drain()
+    assert counted("set_aside", reason="place_without_object") == before + 1
+    (kept,) = (tmp_path / "set-aside.jsonl").read_text().splitlines()
+    assert json.loads(kept)["reason"] == "place_without_object"
+
+
 def test_messages_of_other_rules_are_passed(tmp_path: Path, kafka: FakeKafka) -> None:
     before, untagged = counted("foreign"), counted("set_aside", reason="without_tag")
     running = Running(tmp_path, kafka)

@@ -204,7 +204,8 @@ class Sender:
             metrics.foreign.inc()
             return None
         if found.doubt:
-            metrics.doubtful.labels(found.doubt).inc()
+            metrics.set_aside.labels(found.doubt).inc()
+            self._set_aside.record(record, found.doubt)
         if found.city is None:
             metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
         return found
