@@ -30,9 +30,10 @@ class Health:
         return {thread: thread in alive for thread in THREADS}
 
     def ready(self) -> dict[str, bool]:
-        """X is connected, and Kafka takes what comes. Neither is needed for the journal to be safe."""
+        """X is connected, the journal has room, and Kafka takes what comes. What is journaled is safe."""
         return self.healthy() | {
             "connected": metrics.stream_is("connected"),
+            "journal": not metrics.journal_is_full(),
             "brokers": self._sender.connected,
             "acknowledges": self._sender.in_flight.oldest_seconds() < SLOW_SECONDS,
         }

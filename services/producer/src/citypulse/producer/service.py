@@ -16,14 +16,13 @@ import structlog
 
 from citypulse import places
 from citypulse.producer import health, message, metrics
-from citypulse.producer.stream import rules
-from citypulse.producer.stream import streaming
 from citypulse.producer.config import Config
 from citypulse.producer.errors import ShortError, StopError
 from citypulse.producer.journal import owner
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.writer import Writer
 from citypulse.producer.send.sender import Sender
+from citypulse.producer.stream import rules, streaming
 from citypulse.producer.stream.client import XClient
 
 log = structlog.get_logger()
@@ -89,7 +88,15 @@ def run(config: Config, token: str) -> None:
     writer = Writer(Path(config.journal.dir), config.journal.segment_bytes)
     journal = config.journal
     owner.claim(Path(journal.dir), config.name, writer.next_sequence)
-    committer = Committer(writer, journal.group_records, journal.group_ms / 1000, journal.max_bytes)
+    committer = Committer(
+        writer,
+        journal.group_records,
+        journal.group_ms / 1000,
+        journal.max_bytes,
+        journal.when_full,
+        journal.reserve_bytes,
+        journal.set_aside_days * 86400,
+    )
     cities_topic = places.topic_name(config.run)
     sender = Sender(config, message.parser(config, wanted), committer, cities_topic)
     client = XClient(config.x, token)
