@@ -1,4 +1,4 @@
-"""`citypulse-producer`: run, check, ledger."""
+"""`citypulse-producer`: run, check, ledger, journal, forget."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ import click
 from citypulse.producer import logs
 from citypulse.producer.config import Config, Feed, bearer_token, environment, load
 from citypulse.producer.errors import StopError
+from citypulse.producer.journal.tools import commands as journal_commands
 
 _EPILOG = """\b
 Examples:
@@ -126,3 +127,7 @@ def ledger(truths: tuple[Path, ...], wait: float, as_json: bool, **options: Any)
     config = _load(**options)
     logs.configure("error")
     sys.exit(0 if ledgers.run(config, truths, wait, as_json) else 1)
+
+
+main.add_command(journal_commands.journal)
+main.add_command(journal_commands.forget)
