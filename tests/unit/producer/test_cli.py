@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -147,6 +148,7 @@ def test_what_was_accepted_outlives_a_kill_and_a_stop_is_clean(tmp_path: Path) -
             "sender": True,
             "brokers": True,
             "connected": True,
+            "journal": True,
             "kafka": False,
             "circuit": False,
         }
@@ -220,6 +222,35 @@ def test_a_check_without_brokers_says_so_and_changes_no_rule(tmp_path: Path) -> 
     assert [line[:4] for line in lines] == ["ok  ", "ok  ", "FAIL"]
     assert "adds 1" in lines[1]
     assert not (tmp_path / "journal").exists()
+
+
+def test_a_full_disk_is_waited_for_and_the_producer_goes_on_by_itself(tmp_path: Path) -> None:
+    payloads = [b'{"data":{"id":"%d","text":"%s"}}' % (n, b"x" * 1000) for n in range(600)]
+
+    def script(connection: Connection) -> None:
+        connection.accept()
+        for payload in payloads:
+            connection.send(payload + b"\r\n")
+            time.sleep(0.001)
+        connection.wait_for_close()
+
+    with serving(script) as server:
+        running = Process(tmp_path, server)
+        running.start()
+        pid, hard = running.process.pid, resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (100_000, hard))
+        running.until(lambda: running.metric("journal_full") == 1, "the disk full")
+        assert json.loads(running.get("/readyz")[1])["journal"] is False
+        assert running.get("/healthz")[0] == 200
+        assert running.metric("accepted_total") < 100
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+        running.until(lambda: running.metric("accepted_total") == 600, "everything accepted")
+        assert running.metric("journal_full") == 0
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(DEADLINE) == 0, running.log()
+        assert running.journaled() == payloads
+    events = [json.loads(line)["event"] for line in running.log().splitlines()]
+    assert events.count("journal: full") == events.count("journal: has room again") == 1
 
 
 @pytest.mark.parametrize("name", ["run", "check", "ledger"])

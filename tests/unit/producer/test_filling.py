@@ -201,7 +201,8 @@ def test_a_gap_that_has_just_ended_waits_for_xs_index(tmp_path: Path, server: Fa
 
 def test_a_gap_within_reach_of_backfill_is_left_to_it(tmp_path: Path, server: FakeX) -> None:
     running = Running(tmp_path, server, backfill_minutes=5)
-    running.gap(NOW - 200_000, NOW - 100_000)
+    now = time.time_ns() // 1_000_000
+    running.gap(now - 200_000, now - 100_000)
     running.filling().fill_all()
     assert server.asked == []
     running.close()

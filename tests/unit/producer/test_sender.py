@@ -285,7 +285,7 @@ def test_a_record_that_kafka_refuses_for_good_is_set_aside_and_stops_nothing(
     running.thread.start()
     running.until(lambda: kafka.ids() == [1, 3], "the two others")
     running.drain()
-    (kept,) = (tmp_path / "set-aside.jsonl").read_text().splitlines()
+    (kept,) = (tmp_path / "dead-letters.jsonl").read_text().splitlines()
     assert json.loads(kept)["sequence"] == 2
     assert "MessageSizeTooLarge" in json.loads(kept)["reason"]
     assert cursor.load(tmp_path) == 4
@@ -310,7 +310,7 @@ def test_a_batch_that_is_refused_as_a_whole_costs_only_the_record_that_is_to_bla
     running.thread.start()
     running.until(lambda: kafka.ids()[-1:] == [10], "the last record")
     running.drain()
-    (kept,) = (tmp_path / "set-aside.jsonl").read_text().splitlines()
+    (kept,) = (tmp_path / "dead-letters.jsonl").read_text().splitlines()
     assert json.loads(kept)["sequence"] == 6
     assert set(kafka.ids()) == {1, 2, 3, 4, 5, 7, 8, 9, 10}
     assert cursor.load(tmp_path) == 11

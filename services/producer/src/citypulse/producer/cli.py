@@ -1,4 +1,4 @@
-"""`citypulse-producer`: run, check, rules, estimate, gaps, ledger."""
+"""`citypulse-producer`: run, check, rules, estimate, gaps, ledger, journal, forget."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ import click
 from citypulse.producer import logs
 from citypulse.producer.config import Config, Feed, bearer_token, environment, load
 from citypulse.producer.errors import StopError
+from citypulse.producer.journal.tools import commands as journal_commands
 
 _EPILOG = """\b
 Examples:
@@ -210,3 +211,7 @@ def gaps(only_open: bool, as_json: bool, **options: Any) -> None:
     from citypulse.producer.gaps import listing
 
     listing.run(Path(_load(**options).journal.dir), only_open=only_open, as_json=as_json)
+
+
+main.add_command(journal_commands.journal)
+main.add_command(journal_commands.forget)

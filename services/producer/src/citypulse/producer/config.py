@@ -104,7 +104,13 @@ class Journal(settings.Section, frozen=True):
     keep_hours: Annotated[float, Meta(ge=0)] = 0.0
     """How long a segment is kept after Kafka has it all; text is kept no longer."""
     max_bytes: Annotated[int, Meta(ge=1 << 16)] = 20 << 30
-    """Size at which the stream is no longer read, until Kafka has taken some."""
+    """Size at which nothing more is taken, until Kafka has taken some."""
+    when_full: Literal["block", "drop_newest"] = "block"
+    """At that size, or on a full disk: do not read the stream, or read it, and count and drop what comes."""
+    reserve_bytes: Annotated[int, Meta(ge=0)] = 16 << 20
+    """Room that is kept for a clean stop on a full disk; 0 keeps none."""
+    set_aside_days: Annotated[float, Meta(gt=0)] = 7.0
+    """How long what could not be read, used or sent is kept for a person to look at."""
 
 
 class Kafka(settings.Section, frozen=True):

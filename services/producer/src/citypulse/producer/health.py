@@ -28,9 +28,10 @@ class Health:
         return {thread: thread in alive for thread in THREADS}
 
     def ready(self) -> dict[str, bool]:
-        """X is connected, and Kafka takes what comes. Neither is needed for the journal to be safe."""
+        """X is connected, the journal has room, and Kafka takes what comes. What is journaled is safe."""
         return self.healthy() | {
             "connected": metrics.stream_is("connected"),
+            "journal": not metrics.journal_is_full(),
             "kafka": self._sender.connected,
             "circuit": self._sender.circuit.state in ("closed", "slowed"),
         }

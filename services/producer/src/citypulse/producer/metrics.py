@@ -25,6 +25,12 @@ commits = _counter("journal_commits_total", "Group commits of the journal, one f
 sent = _counter("sent_total", "Events handed to the Kafka client; more than once where they were sent again")
 acknowledged = _counter("acknowledged_total", "Events that Kafka has acknowledged")
 set_aside = _counter("set_aside_total", "Messages that are kept for a look, by reason", "reason")
+not_set_aside = _counter(
+    "not_set_aside_total", "Lines that a full disk kept from a file of what is set aside, by file", "file"
+)
+dropped = _counter(
+    "dropped_total", "Messages that were read and dropped because the journal was full, by cause", "cause"
+)
 foreign = _counter("foreign_total", "Messages that matched no rule of this producer")
 corrupt = _counter("journal_corrupt_total", "Stretches of the journal that held no sound record")
 resends = _counter("resends_total", "Times that sending began again at the cursor, by cause", "cause")
@@ -75,6 +81,7 @@ spend_posts = _gauge("spend_posts", "Posts that X delivered in this UTC day or m
 spend_limit = _gauge("spend_limit_posts", "Posts after which reading stops; 0 sets no limit", "period")
 spend_usd = _gauge("spend_usd", "What those posts cost at spend.price_per_post", "period")
 journal_bytes = _gauge("journal_bytes", "Bytes of the journal's segments")
+journal_full = _gauge("journal_full", "Whether the journal takes nothing, for its size or a full disk")
 journal_backlog = _gauge("journal_backlog_records", "Records of the journal that Kafka has not acknowledged")
 journal_oldest_age = _gauge(
     "journal_oldest_age_seconds", "Age of the oldest journaled message that Kafka has not acknowledged"
@@ -90,3 +97,8 @@ unacknowledged_age = _gauge(
 def stream_is(state: str) -> bool:
     """Whether the connection to X is in a state."""
     return registry.get_sample_value(f"{_PREFIX}stream_state", {f"{_PREFIX}stream_state": state}) == 1
+
+
+def journal_is_full() -> bool:
+    """Whether the journal takes nothing."""
+    return bool(registry.get_sample_value(f"{_PREFIX}journal_full"))

@@ -111,7 +111,16 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     writer = Writer(directory, config.journal.segment_bytes)
     journal = config.journal
     owner.claim(directory, config.name, writer.next_sequence)
-    committer = Committer(writer, journal.group_records, journal.group_ms / 1000, journal.max_bytes)
+    committer = Committer(
+        writer,
+        journal.group_records,
+        journal.group_ms / 1000,
+        journal.max_bytes,
+        journal.when_full,
+        journal.reserve_bytes,
+        journal.set_aside_days * 86400,
+        on_dropped=lambda start, end, _: book.dropped(start, end),
+    )
     routes = Routes(directory)
     if not routes:
         routes.change(config, wanted)

@@ -18,6 +18,9 @@ from citypulse.producer.gaps.heard import Heard
 
 log = structlog.get_logger()
 
+_TRANSIT_MS = 5000
+"""How much earlier than it was received X may have sent what was read at once."""
+
 
 class GapBook:
     """The gaps of one producer. All times are X's, in ms since the epoch."""
@@ -119,6 +122,28 @@ class GapBook:
         with self._lock:
             if self._file.current is not None:
                 self._file.want(wanted, now)
+
+    def dropped(self, start: int, end: int) -> None:
+        """Messages that were received from `start` to `end` were dropped, for want of room.
+
+        Raises as `connected` does.
+        """
+        with self._lock:
+            if self._file.current is None:
+                return
+            current, begin = self._file.current, start - _TRANSIT_MS
+            gap = Gap(
+                self._new_id(begin),
+                self._producer,
+                current.feeds,
+                current.countries,
+                begin,
+                end + 1,
+                "dropped",
+            )
+            self._record(gap, current.id)
+            metrics.gaps_recorded.labels("dropped").inc()
+            log.warning("gap: opened", gap=gap.id, cause="dropped", feeds=gap.feeds)
 
     def fillable(self, since: int, until: int) -> list[Gap]:
         """Gaps that may be filled, oldest first: ended by `until`, not filled, not given up since the start.

@@ -6,8 +6,8 @@ waits in the journal would be taken for another's, and passed over.
 
 from pathlib import Path
 
-from citypulse.producer.errors import BadInputError
-from citypulse.producer.journal import cursor, files
+from citypulse.producer.errors import BadInputError, ShortError
+from citypulse.producer.journal import cursor, files, reserve
 
 
 def claim(directory: Path, name: str, end: int) -> None:
@@ -20,15 +20,24 @@ def claim(directory: Path, name: str, end: int) -> None:
 
     Raises:
         BadInputError: records of another name wait in it.
+        ShortError: the disk has no room for it.
     """
     path = directory / "producer"
-    before = path.read_text().strip() if path.exists() else name
+    before = files.read(path).decode().strip() if files.exists(path) else ""
     waiting = end - (cursor.load(directory) or 1)
-    if before != name and waiting > 0:
+    if before not in ("", name) and waiting > 0:
         raise BadInputError(
             f"name = {name!r} cannot be: {waiting} messages in journal.dir = {directory} were accepted as"
             f" {before!r} and are not in Kafka yet; start that producer until they are, or give this one a"
             " journal of its own"
         )
-    if before != name or not path.exists():
-        files.replace(path, name.encode() + b"\n")
+    if before == name:
+        return
+    try:
+        reserve.with_room(directory, lambda: files.replace(path, name.encode() + b"\n"))
+    except OSError as error:
+        if files.is_short(error):
+            raise ShortError(
+                f"journal.dir = {directory} has no room ({error.strerror}): free some"
+            ) from error
+        raise

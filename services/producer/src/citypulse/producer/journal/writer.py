@@ -1,16 +1,18 @@
 """Appends to the newest segment, begins new ones, and deletes those that Kafka no longer needs us to keep."""
 
-import fcntl
-import os
+import random
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
-from citypulse.producer.errors import BadInputError
-from citypulse.producer.journal import cursor, files, segment
+from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.journal import cursor, files, lock, reserve, segment, setaside
 from citypulse.producer.journal.setaside import SetAside
+
+PRUNED_AT_ONCE = 8
+"""Segments that one pass deletes at most: what comes from X waits meanwhile."""
 
 log = structlog.get_logger()
 
@@ -21,6 +23,8 @@ class Writer:
     def __init__(self, directory: Path, segment_bytes: int) -> None:
         """Open a journal, making it if need be; cut what a crash left half written.
 
+        Reads no more than the newest segment that has records.
+
         Args:
             directory: where the journal lives.
             segment_bytes: size at which a new segment begins.
@@ -28,17 +32,26 @@ class Writer:
         Raises:
             BadInputError: another process writes it, it is of another format, or the directory is not to be
                 had.
+            ShortError: the disk is so full that it cannot be opened.
+            StopError: the disk fails.
         """
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._set_aside = SetAside(directory)
-        self._lock = _lock(directory)
-        self._segments = segment.paths(directory)
-        self._sizes = {first: path.stat().st_size for first, path in self._segments}
-        self.next_sequence = cursor.load(directory) or 1
+        self._lock = lock.acquire(directory)
+        self._descriptor: int | None = None
+        self._size = 0
+        self.next_sequence = 1
         """The sequence of the next record; all before it are on disk."""
-        if not self._open_newest():
-            self._begin_segment()
+        try:
+            self._open()
+        except OSError as error:
+            self.close()
+            kind = ShortError if files.is_short(error) else StopError
+            raise kind(f"journal.dir = {directory} cannot be opened: {error}") from error
+        except StopError:
+            self.close()
+            raise
 
     @property
     def size(self) -> int:
@@ -46,115 +59,159 @@ class Writer:
         return sum(self._sizes.copy().values())
 
     @property
-    def first_sequence(self) -> int:
-        """First sequence of the oldest segment that is kept."""
-        return self._segments[0][0]
+    def directory(self) -> Path:
+        """Where the journal lives."""
+        return self._directory
 
-    def append(self, records: Iterable[tuple[int, bytes]]) -> None:
+    def append(self, records: Sequence[tuple[int, bytes]]) -> None:
         """Write records, in order, and have them on disk before this returns.
 
         Args:
-            records: time in ms since the epoch and payload of each.
+            records: time in ms since the epoch and payload of each; an empty payload is a tombstone.
 
         Raises:
-            OSError: nothing of it counts as written.
+            OSError: nothing of it counts as written. Where the disk is short, the same can be tried again.
+            StopError: the disk fails, so that what was written cannot be taken back.
         """
-        sequence = self.next_sequence
-        parts = []
-        for at, payload in records:
-            parts.append(segment.encode(sequence, at, payload))
-            sequence += 1
-        data = b"".join(parts)
-        if self._size + len(data) > self._segment_bytes and self._size > segment.HEADER_SIZE:
-            full = self._descriptor
-            self._begin_segment()
-            os.close(full)
+        data = segment.encode_all(self.next_sequence, records)
+        if self._descriptor is None or (
+            self._size + len(data) > self._segment_bytes and self._size > segment.HEADER_SIZE
+        ):
+            self.rotate()
+        assert self._descriptor is not None  # noqa: S101
         try:
             files.append(self._descriptor, data)
-        except OSError:
-            files.truncate(self._descriptor, self._size)
+            files.sync(self._descriptor)
+        except OSError as error:
+            self._take_back(self._descriptor, error)
             raise
-        files.sync(self._descriptor)
         self._size += len(data)
         self._sizes[self._segments[-1][0]] = self._size
-        self.next_sequence = sequence
+        self.next_sequence += len(records)
 
-    def prune(self, before: int, keep_seconds: float, max_bytes: int) -> None:
-        """Delete segments whose records are all acknowledged, once they are old enough. The newest one stays.
+    def rotate(self) -> None:
+        """Begin a new segment, unless the newest one has no record yet.
 
-        Args:
-            before: a sequence; what is before it is acknowledged, and a cursor on disk says so.
-            keep_seconds: how long a segment is kept after its last record,
-            max_bytes: unless the journal has this size: what Kafka has must not stop what X sends.
+        Raises:
+            OSError: the newest one stays as it is.
         """
-        while len(self._segments) > 1 and self._segments[1][0] <= before:
-            first, path = self._segments[0]
-            young = time.time() - path.stat().st_mtime < keep_seconds
-            if young and self.size < max_bytes:
-                return
-            files.delete(path)
-            del self._segments[0], self._sizes[first]
-
-    def close(self) -> None:
-        """Let another process have the journal."""
-        os.close(self._descriptor)
-        os.close(self._lock)
-
-    def _open_newest(self) -> bool:
-        """Find the last record; whether appending goes on in the newest segment."""
-        while self._segments:
-            first, path = self._segments[-1]
-            data = path.read_bytes()
-            sound = segment.check_header(path, data)
-            last, end = segment.last_record(data, segment.HEADER_SIZE if sound else 0, first - 1)
-            if end < len(data):
-                log.warning("journal: a torn tail is cut", segment=path.name, at=end, bytes=len(data) - end)
-                self._set_aside.corrupt(path.name, end, data[end:], "torn tail")
-            if not sound and not end:
-                # A header is on disk before any record is: there was none.
-                files.delete(path)
-                del self._segments[-1], self._sizes[first]
-                continue
-            descriptor = files.open_to_append(path)
-            if end < len(data):
-                files.truncate(descriptor, end)
-            self._sizes[first] = end
-            # A cursor ahead of the last record must not have its sequences given twice.
-            goes_on = sound and last + 1 >= self.next_sequence
-            self.next_sequence = max(self.next_sequence, last + 1)
-            if goes_on:
-                self._descriptor, self._size = descriptor, end
-            else:
-                os.close(descriptor)
-            return goes_on
-        return False
-
-    def _begin_segment(self) -> None:
+        if self._descriptor is not None and self._size <= segment.HEADER_SIZE:
+            return
         path = self._directory / segment.name(self.next_sequence)
-        head = segment.header(self.next_sequence, time.time_ns() // 1_000_000)
-        self._descriptor = files.create(path, head)
-        self._size = len(head)
+        head = segment.header(self.next_sequence, time.time_ns() // 1_000_000, self._number)
+        descriptor = files.create(path, head)
+        if self._descriptor is not None:
+            files.close(self._descriptor)
+        self._descriptor, self._size = descriptor, len(head)
         self._segments.append((self.next_sequence, path))
         self._sizes[self.next_sequence] = self._size
 
+    def prune(self, before: int, keep_seconds: float, needs_room: bool) -> None:
+        """Delete segments whose records are all acknowledged, once they are old enough; a few at a time.
 
-def _lock(directory: Path) -> int:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise BadInputError(
-            f"journal.dir = {directory} cannot be used ({error.strerror}); give it another"
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise BadInputError(
-            f"journal.dir = {directory} is in use by process {owner}: stop that producer first,"
-            " or give this one a directory of its own"
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
+        The newest one stays, unless room is needed and all of it is acknowledged: then a new one begins.
+
+        Args:
+            before: a sequence; what is before it is acknowledged. Only what the cursor on disk says so of is
+                deleted.
+            keep_seconds: how long a segment is kept after its last record,
+            needs_room: unless this is so: what Kafka has must not stop what X sends.
+        """
+        if needs_room and before >= self.next_sequence:
+            reserve.with_room(self._directory, self.rotate)
+        due = []
+        for (first, path), (following, _) in zip(self._segments, self._segments[1:], strict=False):
+            if following > before or not (needs_room or _age(path) >= keep_seconds):
+                break
+            due.append((following, first, path))
+        durable = (cursor.load(self._directory) or 0) if due else 0
+        due = [item for item in due[:PRUNED_AT_ONCE] if item[0] <= durable]
+        if not due or (changing := files.lock(setaside.changes_lock(self._directory))) is None:
+            return
+        try:
+            # The cursor was synced before it got its name: with the names, it is on disk.
+            files.sync_directory(self._directory)
+            for _, first, path in due:
+                files.delete(path)
+                del self._segments[0], self._sizes[first]
+        finally:
+            files.close(changing)
+
+    def close(self) -> None:
+        """Let another process have the journal."""
+        if self._descriptor is not None:
+            files.close(self._descriptor)
+            self._descriptor = None
+        files.close(self._lock)
+
+    def _open(self) -> None:
+        for file in files.names(self._directory):
+            if file.endswith(".tmp"):
+                files.delete(self._directory / file)
+        self._segments = segment.paths(self._directory)
+        self._sizes = {first: files.size(path) for first, path in self._segments}
+        self._number = _journal_number(self._directory)
+        self.next_sequence = cursor.load(self._directory) or 1
+        if not self._open_newest():
+            try:
+                self.rotate()
+            except OSError as error:
+                # On a full disk the first append tries again.
+                if not files.is_short(error):
+                    raise
+        # What the last process had made or renamed may not be on disk under its name yet.
+        files.sync_directory(self._directory)
+
+    def _open_newest(self) -> bool:
+        """Find the last record; whether appending goes on in the segment that has it."""
+        while self._segments:
+            first, path = self._segments[-1]
+            descriptor = files.open_to_append(path)
+            data = files.read_back(descriptor)
+            sound = segment.parse_header(path, data) is not None
+            last, end = segment.last_record(data, segment.HEADER_SIZE if sound else 0, first - 1)
+            # A segment's name alone says that every sequence before it was given, and so does a cursor ahead
+            # of the last record.
+            goes_on = sound and last + 1 >= self.next_sequence
+            self.next_sequence = max(self.next_sequence, last + 1)
+            if end < len(data):
+                log.warning("journal: a torn tail is cut", segment=path.name, at=end, bytes=len(data) - end)
+                self._set_aside.corrupt(path.name, end, data[end:], "torn tail")
+                files.truncate(descriptor, end)
+            self._sizes[first] = end
+            empty = last < first
+            if goes_on and not (empty and len(self._segments) > 1):
+                self._descriptor, self._size = descriptor, end
+                return True
+            files.close(descriptor)
+            if not empty:
+                return False
+            # One that could not be begun may come back after a crash, with the records in the one before it.
+            files.delete(path)
+            del self._segments[-1], self._sizes[first]
+        return False
+
+    def _take_back(self, descriptor: int, cause: OSError) -> None:
+        """Cut what a failed append may have left: what a failed sync leaves is not to be trusted."""
+        try:
+            files.truncate(descriptor, self._size)
+        except OSError as error:
+            raise StopError(
+                f"the journal's disk fails: {self._segments[-1][1]} could neither be written ({cause}) nor"
+                f" cut back ({error}); look after the disk, what was accepted is kept"
+            ) from error
+
+
+def _journal_number(directory: Path) -> int:
+    """Of the segments, or of the cursor where they are gone, or a new one."""
+    found = cursor.parse(directory)
+    return segment.journal_number(directory) or (found and found.journal) or random.randint(1, 0xFFFF)  # noqa: S311
+
+
+def _age(path: Path) -> float:
+    """Seconds since a segment was last written."""
+    age = time.time() - files.modified(path)
+    if age < 0:
+        # The clock was set back. What is to come of it must not be kept until the clock is there again.
+        files.set_modified(path, time.time())
+    return age

@@ -61,7 +61,9 @@ def journaled(directory: Path, parse: Parse) -> Journaled:
     ids: Ids = defaultdict(dict)
     account = Account("journaled")
     # What is missing without a trace is looked for here: pruning may go on meanwhile, up to the cursor.
-    reader = Reader(directory, 0, lambda name, _offset, data, _reason: corrupt.extend([name] if data else ()))
+    reader = Reader(
+        directory, 0, lambda name, _o, data, _r: corrupt.extend([name] if data else ()), tombstones=True
+    )
     while records := reader.read(None, 10_000, 16 << 20):
         times += [records[0].at, records[-1].at]
         corrupt += _absent(directory, end, records)

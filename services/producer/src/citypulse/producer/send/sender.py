@@ -21,7 +21,7 @@ from citypulse import places
 from citypulse.events import event as events
 from citypulse.producer import metrics
 from citypulse.producer.config import Config
-from citypulse.producer.journal import cursor, segment
+from citypulse.producer.journal import cursor, files, segment
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
@@ -297,7 +297,7 @@ class Sender:
         log.error("sender: a message is set aside", sequence=sequence, reason=reason)
         metrics.set_aside.labels("refused").inc()
         for record in records:
-            self._set_aside.record(record, reason)
+            self._set_aside.dead_letter(record, reason)
 
     def _begin_again(self, cause: GivenUpError) -> None:
         log.warning("sender: sends again from the journal", cause=str(cause), records=len(self.in_flight))
@@ -330,7 +330,14 @@ class Sender:
             metrics.released.inc(self.acknowledged - safe)
             self.replicas.replicated = safe = self.acknowledged
         if safe > self._stored:
-            cursor.store(self._directory, safe)
+            try:
+                cursor.store(self._directory, safe)
+            except OSError as error:
+                # A cursor that stays behind costs copies; a sender that ends costs the way out.
+                if not files.is_short(error):
+                    raise
+                log.warning("sender: the cursor cannot be written", reason=str(error))
+                return
             self._stored = safe
         self._committer.prune(self._stored, self._config.journal.keep_hours * 3600)
 
