@@ -6,8 +6,8 @@ same groups, and a group counts once it is on disk:
     journal    Writer.append: encode, CRC32C, write, fdatasync; segments of 16 MB
     raw        write + fdatasync of the very bytes that the journal writes, made before
     sqlite …   WAL, synchronous=FULL, a transaction with executemany for each group; as it comes, with larger
-               pages, without checkpoints during the run, with a whole group as one row; and with a transaction
-               for each record, as without group commit
+               pages, without checkpoints during the run, with a whole group as one row; and with a
+               transaction for each record, as without group commit
 
 Repetitions are interleaved, so that what else the machine does meets all cases alike. Medians are shown, and
 the share of the time that was processor time.

@@ -214,9 +214,10 @@ class TestDropNewest:
             raise RuntimeError
 
         with pytest.raises(RuntimeError):
-            dropped.Dropped(tmp_path, fails)
-        dropped.Dropped(tmp_path, lambda *span: told.append(span))
-        dropped.Dropped(tmp_path, lambda *span: told.append(span))
+            dropped.Dropped(tmp_path, fails).tell()
+        for _ in range(2):
+            running = Running(tmp_path, on_dropped=lambda *span: told.append(span))
+            running.close()
         assert told == [(AT, AT + 5, 2)]
 
     def test_a_clock_set_back_makes_no_span_that_ends_before_it_starts(self, tmp_path: Path) -> None:

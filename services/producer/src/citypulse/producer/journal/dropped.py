@@ -38,12 +38,10 @@ class Dropped:
     """The spans of one journal. For one thread."""
 
     def __init__(self, directory: Path, on_dropped: OnDropped | None) -> None:
-        """Read the file, and tell of the spans that the last process could not tell of."""
         self._directory = directory
         self._on_dropped = on_dropped
         self._spans = load(directory)
         self._current: Span | None = None
-        self._tell()
 
     def add(self, group: Sequence[tuple[int, bytes]], cause: str) -> None:
         """Count messages, given as time in ms since the epoch and payload, that are to be dropped."""
@@ -62,9 +60,10 @@ class Dropped:
         if self._current:
             log.warning("journal: messages were dropped", **msgspec.structs.asdict(self._current))
             self._current = None
-            self._tell()
+            self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Tell of the spans that nobody was told of, such as those of a process that was killed."""
         untold = [span for span in self._spans if not span.told]
         if not untold or self._on_dropped is None:
             return
