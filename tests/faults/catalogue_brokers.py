@@ -7,6 +7,7 @@ import time
 
 from kafka import KafkaProducer
 
+from citypulse.producer.send import brokers
 from tests.faults import disks
 from tests.faults.registry import fault
 from tests.faults.rig import TOPICS, Rig
@@ -263,7 +264,7 @@ def client_wedged(rig: Rig) -> None:
         rig.flow(15)
         rig.notes.append("the bare client is wedged" if not after.succeeded() else "the bare client goes on")
     finally:
-        bare.close(timeout=0)
+        brokers.discard(bare)
 
 
 @fault(

@@ -29,12 +29,13 @@ def table() -> Iterator[str]:
     if not _results:
         return
     width = max(len(result.fault.name) for result in _results)
-    yield f"{'fault':{width}}  {'ids':>8}  {'missing':>7}  {'copies':>6}  {'s':>4}"
-    ids = missing = 0
+    yield f"{'fault':{width}}  {'ids':>8}  {'missing':>7}  {'in gaps':>7}  {'copies':>6}  {'s':>4}"
+    ids = missing = explained = 0
     for fault, report, seconds, notes in _results:
         checked = max(account.ids for account in report.accounts)
-        lost = sum(account.missing for account in report.accounts)
-        ids, missing = ids + checked, missing + lost
-        line = f"{fault.name:{width}}  {checked:>8,}  {lost:>7}  {report.duplicates:>6,}  {seconds:>4.0f}"
+        lost = sum(account.unexplained for account in report.accounts)
+        known = sum(account.in_gaps for account in report.accounts)
+        ids, missing, explained = ids + checked, missing + lost, explained + known
+        line = f"{fault.name:{width}}  {checked:>8,}  {lost:>7}  {known:>7}  {report.duplicates:>6,}  {seconds:>4.0f}"
         yield f"{line}  {'; '.join(notes)}".rstrip()
-    yield f"{len(_results)} faults, {ids:,} ids checked, {missing} missing"
+    yield f"{len(_results)} faults, {ids:,} ids checked, {missing} missing, {explained} in recorded gaps"

@@ -11,7 +11,7 @@ import click.testing
 import pytest
 
 from citypulse.producer.cli import main
-from citypulse.producer.errors import BadInputError
+from citypulse.producer.errors import BadInputError, ShortError
 from citypulse.producer.journal import cursor, segment, setaside
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
@@ -20,6 +20,7 @@ from citypulse.producer.journal.tools import forget, verify
 from citypulse.producer.journal.tools.whose import Wanted
 from citypulse.producer.journal.writer import Writer
 
+from . import disk as disks
 from .running import Running
 
 AT = 1_700_000_000_000
@@ -176,6 +177,21 @@ class TestForget:
     def test_one_of_user_and_tweet_is_asked_for(self, tmp_path: Path, arguments: list[str]) -> None:
         with pytest.raises(BadInputError, match="either --user or --tweet"):
             command("--dir", tmp_path, *arguments)
+
+    def test_a_full_disk_leaves_each_file_old_or_new_and_it_can_be_run_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        directory = Path("/journal")
+        disk = disks.install(monkeypatch, directory)
+        write(directory, *[message(POST + n, ANN) for n in range(8)])
+        disk.capacity = disk.used() + 32
+        with pytest.raises(ShortError, match="run it again"):
+            forget.forget(directory, Wanted(ANN, None), dry_run=False)
+        assert verify.verify(directory).findings == []
+        disk.capacity = None
+        forget.forget(directory, Wanted(ANN, None), dry_run=False)
+        assert kept(directory) == []
+        assert not any(name.endswith(".tmp") for name in disk.names_shown)
 
 
 class TestBesideAProducer:

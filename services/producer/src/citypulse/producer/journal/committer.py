@@ -56,7 +56,7 @@ class Committer:
             when_full: what becomes of what comes meanwhile.
             reserve_bytes: room that is kept for a clean stop on a full disk.
             set_aside_seconds: how long what was set aside is kept.
-            on_dropped: told of each span in which messages were dropped; see `dropped`.
+            on_dropped: told by `run` of each span in which messages were dropped; see `dropped`.
         """
         self._writer = writer
         self._group_records = group_records

@@ -85,6 +85,7 @@ def _subtract(account: Account, ids: Ids, held: dict[str, Topic], gaps: Sequence
         account.in_gaps += len(in_gaps)
         account.extra += len(found.ids.keys() - wanted.keys())
         account.lost = account.lost | missing
+        account.unknown = account.unknown | missing - in_gaps
         account.examples = [*account.examples, *sorted(missing - in_gaps), *sorted(in_gaps)][:_SHOWN]
 
 

@@ -26,7 +26,9 @@ class Account(msgspec.Struct):
     examples: list[int] = []
     """Some of the ids that are missing, those outside gaps first."""
     lost: set[int] = set()
-    """All ids that are missing."""
+    """All ids that are missing,"""
+    unknown: set[int] = set()
+    """and those of them that no gap explains."""
 
     @property
     def unexplained(self) -> int:

@@ -70,7 +70,8 @@ def forget(directory: Path, wanted: Wanted, dry_run: bool) -> Forgotten:
     except OSError as error:
         if files.is_short(error):
             raise ShortError(
-                f"journal.dir = {directory} has no room ({error.strerror}): free some"
+                f"journal.dir = {directory} has no room ({error.strerror}) to rewrite all of it: free as much"
+                " as its largest segment has, and run it again"
             ) from error
         raise
     finally:
