@@ -36,6 +36,6 @@ def table() -> Iterator[str]:
         lost = sum(account.unexplained for account in report.accounts)
         known = sum(account.in_gaps for account in report.accounts)
         ids, missing, explained = ids + checked, missing + lost, explained + known
-        line = f"{fault.name:{width}}  {checked:>8,}  {lost:>7}  {known:>7}  {report.duplicates:>6,}  {seconds:>4.0f}"
-        yield f"{line}  {'; '.join(notes)}".rstrip()
+        line = f"{fault.name:{width}}  {checked:>8,}  {lost:>7}  {known:>7}  {report.duplicates:>6,}"
+        yield f"{line}  {seconds:>4.0f}  {'; '.join(notes)}".rstrip()
     yield f"{len(_results)} faults, {ids:,} ids checked, {missing} missing, {explained} in recorded gaps"
