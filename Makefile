@@ -62,7 +62,7 @@ test: ## unit tests, then the whole pipeline on real servers of its own
 fault: ## one fault of the catalogue, on real servers  NAME=producer-killed (without NAME: what there is)
 	@control/bootstrap.sh --dev && tests/faults/run.sh "$(NAME)"
 
-faults: ## every fault of the catalogue, with a report (half an hour)
+faults: ## every fault of the catalogue, with a report (most of an hour)
 	@control/bootstrap.sh --dev && tests/faults/run.sh all
 
 lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck

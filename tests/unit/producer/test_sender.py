@@ -25,7 +25,7 @@ from citypulse.producer import message, metrics
 from citypulse.producer.config import Config, Feed, Journal, Kafka
 from citypulse.producer.journal import cursor
 from citypulse.producer.journal.writer import Writer
-from citypulse.producer.send import brokers
+from citypulse.producer.send import brokers, kept
 from citypulse.producer.send import sender as senders
 from citypulse.producer.send.replicas import View
 from citypulse.producer.send.sender import Sender
@@ -168,7 +168,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKafka]:
     monkeypatch.setattr(brokers, "discard", lambda _client: None)
     monkeypatch.setattr(brokers, "known_cities", fake.known_cities)
     monkeypatch.setattr(senders, "_REPEAT_SECONDS", 0.01)
-    monkeypatch.setattr(senders, "CURSOR_SECONDS", 0.01)
+    monkeypatch.setattr(kept, "STORE_SECONDS", 0.01)
     yield fake
 
 

@@ -157,6 +157,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         if hung_up.is_set():
             hung_up.clear()
             reloading.reload(read, subscription, changing, spend)
+            sender.watch(subscription.config)
         elif subscription.stale and metrics.stream_is("connected"):
             reloading.bring_again(subscription, changing)
 

@@ -139,7 +139,8 @@ class Replicas:
             acknowledged: gives the sequence before which Kafka has acknowledged every record.
         """
         self._kafka = config.kafka
-        self._topics = topics
+        self.topics = topics
+        """What is looked at; may grow."""
         self._acknowledged = acknowledged
         self._probes = _probes(config)
         self._min_in_sync: dict[str, int] = {}
@@ -176,13 +177,14 @@ class Replicas:
         """Ask every broker once."""
         # As of the last look: brokers learn a moment late that a replica has dropped out.
         acknowledged, self._sampled = self._sampled, self._acknowledged()
-        answers = [probe.topics(self._topics) for probe in self._probes]
+        names = self.topics
+        answers = [probe.topics(names) for probe in self._probes]
         # A broker that came back may have brought other settings.
-        if len(self._min_in_sync) < len(self._topics) or self.view.available < sum(map(bool, answers)):
-            self._min_in_sync.update(_settings(self._probes, answers, self._topics))
+        if len(self._min_in_sync) < len(names) or self.view.available < sum(map(bool, answers)):
+            self._min_in_sync.update(_settings(self._probes, answers, names))
         before, self.view = (
             self.view,
-            judge(answers, self._min_in_sync, self._topics, self._kafka.durability == "strict"),
+            judge(answers, self._min_in_sync, names, self._kafka.durability == "strict"),
         )
         self._advance(acknowledged)
         self._tell(before)
@@ -211,4 +213,4 @@ class Replicas:
             raise BadInputError(view.wrong)
         if view.wrong and view.wrong != before.wrong:
             log.error("brokers: settings are wrong", reason=view.wrong)
-        self._checked = self._checked or len(self._min_in_sync) == len(self._topics)
+        self._checked = self._checked or len(self._min_in_sync) == len(self.topics)

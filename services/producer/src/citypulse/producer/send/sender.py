@@ -21,7 +21,6 @@ from citypulse import places
 from citypulse.events import event as events
 from citypulse.producer import metrics
 from citypulse.producer.config import Config
-from citypulse.producer.journal import cursor, files, segment
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
@@ -31,6 +30,7 @@ from citypulse.producer.send import brokers
 from citypulse.producer.send.circuit import Circuit, Signals
 from citypulse.producer.send.cities import Cities
 from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, RefusedBatchError, wait
+from citypulse.producer.send.kept import Kept
 from citypulse.producer.send.notices import Book, Notices
 from citypulse.producer.send.pace import Pace
 from citypulse.producer.send.replicas import Replicas
@@ -39,13 +39,10 @@ log = structlog.get_logger()
 
 BATCH_RECORDS = 500
 BATCH_BYTES = 2 << 20
-CURSOR_SECONDS = 0.5
 _OBSERVE_SECONDS = 0.25
 _REPEAT_SECONDS = 1.0
 _WAIT_SECONDS = 0.1
 _REMIND_SECONDS = 30.0
-_NEARLY_FULL = 0.8
-"""Of the journal's size: from there on it no longer keeps what Kafka has acknowledged."""
 
 
 class _StoppedError(Exception):
@@ -65,9 +62,8 @@ class Sender:
         self._cities = Cities(config)
         self._notices = Notices(book, config.run)
         self._pace = Pace(config.kafka.drain_records_per_second)
-        self._stored = cursor.load(self._directory) or segment.first_sequence(self._directory)
-        self._stored_at = 0.0
-        self._handled = self._stored
+        self._kept = Kept(config, committer)
+        self._handled = self._kept.stored
         self._alone_before = 0
         self._unsent_at = 0
         self._errors = self._acknowledgements = 0
@@ -76,11 +72,7 @@ class Sender:
         self._deadline: float | None = None
         self.in_flight = InFlight(config.kafka)
         self.circuit = Circuit(config.circuit)
-        topics = {config.topic(feed.topic) for feed in config.feeds} | {
-            self._cities.topic,
-            self._notices.topic,
-        }
-        self.replicas = Replicas(config, frozenset(topics), lambda: self.acknowledged)
+        self.replicas = Replicas(config, self._topics(config), lambda: self.acknowledged)
         self.connected = False
         """Whether brokers have answered since the client was made."""
 
@@ -93,14 +85,16 @@ class Sender:
     @property
     def safe(self) -> int:
         """The sequence before which no record is needed in the journal any more."""
-        if self._config.kafka.durability == "strict":
-            return self.acknowledged
-        return min(self.acknowledged, self.replicas.replicated)
+        return self._kept.safe(self.acknowledged, self.replicas)
 
     @property
     def oldest_at(self) -> int | None:
         """When the oldest record was received that Kafka has not acknowledged: ms since the epoch."""
         return self.in_flight.received_at or self._unsent_at or None
+
+    def watch(self, config: Config) -> None:
+        """Look at the topics of a changed configuration as well; the journal may still need the others."""
+        self.replicas.topics |= self._topics(config)
 
     def stop(self, seconds: float) -> None:
         """Send what the journal holds, but for no longer than this; nothing more is journaled."""
@@ -125,7 +119,11 @@ class Sender:
         except _StoppedError:
             log.info("sender: stopped", left_in_journal=self._committer.durable - self.acknowledged)
         finally:
-            self._store_cursor()
+            self._kept.store(self.acknowledged, self.replicas)
+
+    def _topics(self, config: Config) -> frozenset[str]:
+        feeds = {config.topic(feed.topic) for feed in config.feeds}
+        return frozenset(feeds | {self._cities.topic, self._notices.topic})
 
     def _learn_cities(self) -> None:
         """Read the topic of places, as soon as brokers answer."""
@@ -255,8 +253,7 @@ class Sender:
         reaped = in_flight.reap(alone, self._refused)
         metrics.acknowledged.inc(reaped)
         self._acknowledgements += reaped
-        if time.monotonic() - self._stored_at > CURSOR_SECONDS:
-            self._store_cursor()
+        self._kept.keep_up(self.acknowledged, self.replicas)
         self._check_time()
         self._observe()
         waited = time.monotonic() - handed if handed is not None else in_flight.oldest_seconds()
@@ -306,7 +303,7 @@ class Sender:
         if isinstance(cause, RefusedBatchError):
             self._alone_before = self._handled + 1
         if self.replicas.lost_leader:
-            self._handled, self._unsent_at = max(self.safe, self._stored), 0
+            self._handled, self._unsent_at = max(self.safe, self._kept.stored), 0
             self.replicas.lost_leader = False
         else:
             self._handled, self._unsent_at = self.acknowledged, self.oldest_at or 0
@@ -318,28 +315,6 @@ class Sender:
     def _failed(self, cause: str) -> None:
         self._errors += 1
         metrics.send_errors.labels(cause).inc()
-
-    def _store_cursor(self) -> None:
-        self._stored_at = time.monotonic()
-        safe = self.safe
-        if self.acknowledged > safe and self._committer.fill > _NEARLY_FULL:
-            log.warning(
-                "sender: the journal is nearly full and lets go of single copies",
-                records=self.acknowledged - safe,
-            )
-            metrics.released.inc(self.acknowledged - safe)
-            self.replicas.replicated = safe = self.acknowledged
-        if safe > self._stored:
-            try:
-                cursor.store(self._directory, safe)
-            except OSError as error:
-                # A cursor that stays behind costs copies; a sender that ends costs the way out.
-                if not files.is_short(error):
-                    raise
-                log.warning("sender: the cursor cannot be written", reason=str(error))
-                return
-            self._stored = safe
-        self._committer.prune(self._stored, self._config.journal.keep_hours * 3600)
 
     def _corrupt(self, name: str, offset: int, data: bytes, reason: str) -> None:
         log.error("journal: no sound record", segment=name, offset=offset, bytes=len(data), reason=reason)
