@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import threading
 import urllib.parse
 import zlib
@@ -10,7 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-BEARER = "the-token"
+BEARER = f"the-token-{os.getpid()}"
+"""Of this run alone: a token that another run on this machine uses would be refused."""
 
 TOO_MANY_CONNECTIONS = {
     "title": "ConnectionException",
