@@ -9,7 +9,7 @@ import pytest
 from citypulse.producer.errors import BadInputError
 from citypulse.producer.stream import token
 
-SECRET = "a-token-that-nobody-else-has"  # noqa: S105
+SECRET = f"a-token-that-nobody-else-has-{os.getpid()}"
 
 
 def test_a_second_claim_names_the_process_that_has_it_and_not_the_token() -> None:

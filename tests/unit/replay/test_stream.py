@@ -175,9 +175,9 @@ def test_rules_change_while_the_stream_stays_connected(tmp_path: Path) -> None:
             served.ask("POST", RULES, {"add": [{"value": "place_country:GB", "tag": "new"}]})
             served.ask("POST", RULES, {"delete": {"ids": [rule["id"]]}})
             deadline = time.monotonic() + 60
-            while messages(answer, 1)[0]["matching_rules"][0]["tag"] != "new":
-                assert time.monotonic() < deadline, "no message of the new rule came"
-            assert {m["matching_rules"][0]["tag"] for m in messages(answer, 20)} == {"new"}
+            # What was matched before the deletion may still be on its way.
+            while {m["matching_rules"][0]["tag"] for m in messages(answer, 20)} != {"new"}:
+                assert time.monotonic() < deadline, "messages of the old rule keep coming"
 
 
 def test_requests_beyond_the_limit_are_429_and_say_when_to_come_back(
