@@ -34,6 +34,11 @@ kafka_data_dir: >-
 """
 SMALL_DISK_MB = 1024
 
+_PORTS = (
+    *(2181, 2182, 2888, 2889, 3888, 3889, 4040, 4140, 7000, 7077, 7078, 7190, 7191, 7192, 7199, 8080, 8081),
+    *(8900, 8950, 9042, 9092, 9093, 9192, 9193, 9292, 9293, 9350, 9351, 9401, 9402),
+)
+
 
 @contextlib.contextmanager
 def servers() -> Iterator[System]:
@@ -86,9 +91,9 @@ def _small_disk(place: Path) -> Path | None:
 
 
 def _free_offset() -> int:
-    """An offset at which the first port of each server is free now."""
+    """An offset at which every port that servers, runs and proxies listen on is free now."""
     for offset in range(20_000, 50_000, 1_000):
-        if all(_free(port + offset) for port in (2181, 2182, 7077, 8080, 8900, 9042, 9092, 9093, 9401, 9402)):
+        if all(_free(port + offset) for port in _PORTS):
             return offset
     raise RuntimeError("no range of free ports between 20000 and 60000 for the tests' servers")
 

@@ -7,11 +7,13 @@ import time
 
 from kafka import KafkaProducer
 
+from citypulse.producer.journal import setaside
 from citypulse.producer.send import brokers
 from tests.faults import disks
 from tests.faults.registry import fault
 from tests.faults.rig import TOPICS, Rig
 from tests.faults.servers import BROKERS, ZOOKEEPERS
+from tests.producing import post_id
 
 MEMORY_MB = 20
 """By how much the producer's memory may grow in an outage."""
@@ -286,3 +288,22 @@ def broker_disk_full(rig: Rig) -> None:
     finally:
         ballast.unlink()
         rig.servers.start("kafka2")
+
+
+@fault(
+    "record-too-large",
+    injected="the topic takes no record above 400 bytes, which some are",
+    promised="each of those is a dead letter with its reason; the others of its batch are sent",
+    minutes=1,
+)
+def record_too_large(rig: Rig) -> None:
+    with rig.servers.topic_setting(TOPICS[0], "max.message.bytes", "400"):
+        rig.start(replay={"play": {"rate": 40}})
+        rig.wait_for(
+            "some to be refused", lambda: rig.producer.metric("set_aside_total", reason="refused") >= 3
+        )
+        rig.flow(3)
+        rig.drain()
+    kept = setaside.entries(rig.producer.journal, setaside.DEAD_LETTERS)
+    rig.lost = {post_id(entry.content()) for entry in kept}
+    assert rig.lost
