@@ -163,6 +163,8 @@ def _kept(system: System) -> dict[str, Any]:
     checkpoint = state / "spark-job-demo" / "checkpoint"
     return {
         "topic": {p.partition: offset for p, offset in ends.items()},
-        "journal": {p.name: p.stat().st_size for p in (state / "producer-demo" / "journal").glob("*")},
+        "journal": {
+            path.name: path.stat().st_size for path in (state / "producer-demo" / "journal").glob("*.segment")
+        },
         "batches": max(int(p.name) for p in checkpoint.glob("*/commits/*") if p.name.isdigit()),
     }
