@@ -36,22 +36,28 @@ in_root() {
     sh -c "$1"
 }
 
-clean_up() {
-  status=$?
-  if [ -d "$root/root/citypulse/.citypulse" ]; then
-    in_root "cd /root/citypulse && make down" >/dev/null 2>&1 || true
-  fi
+unmount() {
   for mounted in dev/shm dev/pts dev proc sys .; do
     if mountpoint -q "$root/$mounted"; then
       umount -l "$root/$mounted"
     fi
   done
+}
+
+clean_up() {
+  status=$?
+  if [ -d "$root/root/citypulse/.citypulse" ]; then
+    in_root "cd /root/citypulse && make down" >/dev/null 2>&1 || true
+  fi
+  unmount
   if [ "${FRESH_KEEP:-0}" != 1 ]; then
     rm -rf --one-file-system "$root"
   fi
   exit "$status"
 }
 
+# One that was killed has left its mounts behind.
+unmount
 [ ! -e "$root" ] || rm -rf --one-file-system "$root"
 mkdir -p "$root"
 touch "$mark"
