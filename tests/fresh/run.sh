@@ -13,7 +13,7 @@ root=${FRESH_ROOT:-/var/tmp/citypulse-fresh}
 read -ra targets <<<"${FRESH:-demo test}"
 # Together with these all ports stay below those that the kernel gives to outgoing connections.
 offset=${PORT_OFFSET:-22000}
-mark="$root/.citypulse-fresh"
+mark="$root.made-by-make-fresh" # beside the root: a deletion that was broken off must not lose it
 
 say() { echo "fresh: $*"; }
 die() {
@@ -52,6 +52,7 @@ clean_up() {
   unmount
   if [ "${FRESH_KEEP:-0}" != 1 ]; then
     rm -rf --one-file-system "$root"
+    rm -f "$mark"
   fi
   exit "$status"
 }
