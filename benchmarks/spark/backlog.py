@@ -28,8 +28,9 @@ from kafka.admin import NewTopic
 from made_events import events
 
 from citypulse.events.event import Event, encode
-from citypulse.spark import stored, tables
+from citypulse.spark import tables
 from citypulse.spark.config import Config, load
+from citypulse.spark.verify import stored
 
 SMALL = 200
 SMALL_BATCHES = 20

@@ -35,8 +35,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
 from citypulse.events.event import Event, encode
-from citypulse.spark import query, session
+from citypulse.spark import session
 from citypulse.spark.config import Config, Kafka, Spark
+from citypulse.spark.counting import query
 
 HERE = Path(__file__).parent
 SAMPLE = 100_000

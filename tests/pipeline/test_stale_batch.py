@@ -6,8 +6,8 @@ import time
 
 from citypulse.spark import tables
 from citypulse.spark.config import Cassandra, Config
-from citypulse.spark.stored import read
-from citypulse.spark.writer import write
+from citypulse.spark.counting.writer import write
+from citypulse.spark.verify.stored import read
 from tests.system import System
 
 

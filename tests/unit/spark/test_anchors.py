@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from citypulse.spark import anchors, verify
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError, StopError
+from citypulse.spark.verify import against, anchors
 
 START = 1664162100000
 
@@ -44,9 +44,9 @@ def test_tables_of_another_source_are_said_to_be_so(tmp_path: Path, monkeypatch:
     """Not as so many differences, as long as the times tell."""
     anchors.write(tmp_path, anchors.from_table(ROWS))
     later = {("all", "CA", "CA:1", START + 300_000): row("Toronto", 1, 1, 1)}
-    monkeypatch.setattr(verify, "_read", lambda _config, _name: {"city_windows": {**ROWS, **later}})
+    monkeypatch.setattr(against, "_read", lambda _config, _name: {"city_windows": {**ROWS, **later}})
     with pytest.raises(BadInputError, match="1 windows lie outside its time, the first at 2022-09-26 03:20"):
-        verify.against_anchors(Config(), tmp_path)
+        against.against_anchors(Config(), tmp_path)
 
 
 def test_differences_are_shown_with_names_as_they_stand(
@@ -54,9 +54,9 @@ def test_differences_are_shown_with_names_as_they_stand(
 ) -> None:
     anchors.write(tmp_path, anchors.from_table(ROWS))
     other = {("all", "CA", "CA:9", START): row("[/bold] Nowhere", 1, 1, 1)}
-    monkeypatch.setattr(verify, "_read", lambda _config, _name: {"city_windows": {**ROWS, **other}})
+    monkeypatch.setattr(against, "_read", lambda _config, _name: {"city_windows": {**ROWS, **other}})
     with pytest.raises(StopError, match="2 of 11 cells differ"):
-        verify.against_anchors(Config(), tmp_path)
+        against.against_anchors(Config(), tmp_path)
     assert "[/bold] Nowhere" in capsys.readouterr().out
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from citypulse.spark import stored
-from citypulse.spark.compare import TOLERANCE, compare, expected
-from citypulse.spark.recount import recount
+from citypulse.spark.verify import stored
+from citypulse.spark.verify.compare import TOLERANCE, compare, expected
+from citypulse.spark.verify.recount import recount
 
 from .tweets import many, tweet
 

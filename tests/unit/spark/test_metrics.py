@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from citypulse.spark import checkpoint
+from citypulse.spark.counting import checkpoint
+from citypulse.spark.counting.progress import note
 from citypulse.spark.metrics import Freshness, Metrics, serve
-from citypulse.spark.progress import note
 
 PROGRESS = {
     "batchId": 4,

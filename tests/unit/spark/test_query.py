@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 
-from citypulse.spark import query
-from citypulse.spark.compare import Comparison, compare, expected
-from citypulse.spark.recount import recount
-from citypulse.spark.stored import KEYS, sketch_estimate
+from citypulse.spark.counting import query
+from citypulse.spark.verify.compare import Comparison, compare, expected
+from citypulse.spark.verify.recount import recount
+from citypulse.spark.verify.stored import KEYS, sketch_estimate
 
 from .tweets import CITIES, START, lines, many, tweet
 

@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citypulse.spark.recount import Cell, Recount, recount
+from citypulse.spark.verify.recount import Cell, Recount, recount
 
 from .tweets import CITIES, START, Tweet, many, snowflake, tweet
 

@@ -8,7 +8,8 @@ from cassandra import OperationTimedOut
 
 from citypulse.spark import tables
 from citypulse.spark.config import Cassandra, Config
-from citypulse.spark.stored import COLUMNS, KEYS
+from citypulse.spark.tables import execute
+from citypulse.spark.verify.stored import COLUMNS, KEYS
 
 
 def test_the_configured_values_stand_in_the_schema() -> None:
@@ -57,12 +58,12 @@ class Answers:
 
 def test_only_what_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers([{"b", "c"}, {"c"}])
-    monkeypatch.setattr(tables, "execute_concurrent", answers)
+    monkeypatch.setattr(execute, "execute_concurrent", answers)
     tables.execute_all(None, [("a", None), ("b", None), ("c", None)], 2, seconds=60, pause=0.001)
     assert answers.asked == [["a", "b", "c"], ["b", "c"], ["c"]]
 
 
 def test_what_keeps_failing_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "execute_concurrent", Answers([{"a"}] * 1000))
+    monkeypatch.setattr(execute, "execute_concurrent", Answers([{"a"}] * 1000))
     with pytest.raises(OperationTimedOut):
         tables.execute_all(None, [("a", None)], 2, seconds=0.01, pause=0.005)

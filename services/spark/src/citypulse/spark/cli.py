@@ -59,7 +59,7 @@ def job(file: Path | None, log_level: str) -> None:
     """
     config = load(file, os.environ)
     logs.configure(log_level)
-    from citypulse.spark.job import run
+    from citypulse.spark.counting.job import run
 
     run(config)
 
@@ -102,7 +102,7 @@ def verify(
     if sum(map(bool, (tweets, anchors, write_anchors))) != 1:
         raise BadInputError("verify takes one of --tweets FILE, --anchors DIR and --write-anchors DIR")
     config = load(file, os.environ)
-    from citypulse.spark import verify as check
+    from citypulse.spark.verify import against as check
 
     if tweets:
         only = frozenset(countries.upper().replace(",", " ").split())

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from citypulse.spark.recount import Cell, Recount
-from citypulse.spark.stored import COLUMNS, Key, Rows, sketch_estimate
+from citypulse.spark.verify.recount import Cell, Recount
+from citypulse.spark.verify.stored import COLUMNS, Key, Rows, sketch_estimate
 
 EXACT_USERS = 4096
 """Up to so many distinct users of a cell, their number is exact."""

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from pyspark.sql.streaming import StreamingQueryListener
 
-from citypulse.spark import query
+from citypulse.spark.counting import query
 from citypulse.spark.metrics import Metrics
 
 _log = structlog.get_logger()

@@ -10,9 +10,9 @@ from pyspark import Broadcast, SparkContext
 from pyspark.sql import DataFrame
 
 from citypulse.spark.config import Config
+from citypulse.spark.counting.names import Names, Repairs
+from citypulse.spark.counting.writer import Written, write
 from citypulse.spark.metrics import Metrics
-from citypulse.spark.names import Names, Repairs
-from citypulse.spark.writer import Written, write
 
 
 class Sink:

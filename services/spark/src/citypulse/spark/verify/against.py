@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from citypulse.events import event, messages
-from citypulse.spark import anchors, compare, stored, tables, topics
+from citypulse.spark import tables, topics
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError, StopError
-from citypulse.spark.recount import WINDOW_MS, Recount, recount
+from citypulse.spark.verify import anchors, compare, stored
+from citypulse.spark.verify.recount import WINDOW_MS, Recount, recount
 
 _SHOWN = 40
 

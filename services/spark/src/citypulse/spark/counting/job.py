@@ -14,11 +14,12 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from pyspark.sql import DataFrame, SparkSession
 
-from citypulse.spark import checkpoint, metrics, query, session, tables, topics
-from citypulse.spark.batch import Sink
+from citypulse.spark import metrics, session, tables, topics
 from citypulse.spark.config import Config
+from citypulse.spark.counting import checkpoint, query
+from citypulse.spark.counting.batch import Sink
+from citypulse.spark.counting.progress import Listener
 from citypulse.spark.errors import BadInputError, StopError
-from citypulse.spark.progress import Listener
 
 _log = structlog.get_logger()
 

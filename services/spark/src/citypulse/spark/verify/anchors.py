@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from citypulse.spark.errors import BadInputError
-from citypulse.spark.stored import Rows
+from citypulse.spark.verify.stored import Rows
 
 FILES = {
     "anchor_tweets.csv": "tweets",

@@ -1,0 +1,74 @@
+"""A session with Cassandra, waited for at a start."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from cassandra import ConsistencyLevel, DriverException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+
+from citypulse.spark.config import Cassandra
+from citypulse.spark.errors import StopError
+
+_log = structlog.get_logger()
+
+
+def connect(cassandra: Cassandra) -> Session:
+    """A session with the configured consistency and a connection to each node of the data centre.
+
+    Raises:
+        cassandra.cluster.NoHostAvailable: no contact point answers.
+    """
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(cassandra.local_datacenter)),
+        consistency_level=ConsistencyLevel.name_to_value[cassandra.consistency],
+        request_timeout=cassandra.request_seconds,
+    )
+    cluster = Cluster(
+        list(cassandra.contact_points),
+        port=cassandra.port,
+        protocol_version=5,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        reconnection_policy=ExponentialReconnectionPolicy(0.5, 10.0),
+        connect_timeout=10.0,
+        compression=False,
+    )
+    try:
+        return cluster.connect()
+    except BaseException:
+        cluster.shutdown()
+        raise
+
+
+def wait(cassandra: Cassandra, stopped: Callable[[], bool] = lambda: False) -> Session:
+    """A session, as soon as Cassandra answers; says every few seconds what it waits for.
+
+    Raises:
+        StopError: it did not answer in `cassandra.wait_seconds`, or the process was told to stop.
+    """
+    began, said = time.monotonic(), 0.0
+    while True:
+        try:
+            return connect(cassandra)
+        except (NoHostAvailable, DriverException, OSError) as error:
+            waited = time.monotonic() - began
+            where = f"{','.join(cassandra.contact_points)} port {cassandra.port}"
+            if stopped():
+                raise StopError("stopped while waiting for Cassandra") from None
+            if waited > cassandra.wait_seconds:
+                raise StopError(
+                    f"cassandra.contact_points = {where} did not answer within"
+                    f" {cassandra.wait_seconds:.0f} s: {short(error)}"
+                ) from error
+            if waited - said >= 5 or not said:
+                _log.info("waiting for Cassandra", where=where, waited_s=round(waited), reason=short(error))
+                said = waited or 0.001
+            time.sleep(1)
+
+
+def short(error: BaseException) -> str:
+    """The first line of what Cassandra, or the first of its nodes, answered."""
+    if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) and error.errors:
+        error = next(iter(error.errors.values()))
+    return str(error).partition("\n")[0][:300]

@@ -1,0 +1,1 @@
+"""Are the tables right? An independent recount, and the comparison, cell by cell."""
