@@ -73,7 +73,7 @@ class RefusedAnswerError(RefusedError):
     """X refuses a request for good."""
 
     def __init__(self, response: requests.Response, cure: str) -> None:
-        super().__init__(f"X refuses with {response.status_code} {_detail(response)}: {cure}")
+        super().__init__(f"X refuses with {response.status_code} {_detail(response).rstrip('.')}: {cure}")
         self.status: int = response.status_code
 
 
