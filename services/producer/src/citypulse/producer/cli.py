@@ -124,7 +124,11 @@ def check(**options: Any) -> None:
     help="What replay wrote down; again for each file.",
 )
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Seconds for the journal to drain first."
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds for the journal to drain first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def ledger(truths: tuple[Path, ...], wait: float, as_json: bool, **options: Any) -> None:
@@ -187,7 +191,9 @@ def apply(**options: Any) -> None:
 
 @main.command(epilog=_EPILOG)
 @_options
-@click.option("--price", type=click.FloatRange(min=0), help="USD per post; spend.price_per_post, where it is not given.")
+@click.option(
+    "--price", type=click.FloatRange(min=0), help="USD per post; spend.price_per_post, where it is not given."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def estimate(price: float | None, as_json: bool, **options: Any) -> None:
     """Say how many posts the feeds would bring, and what they cost, before one connects.
