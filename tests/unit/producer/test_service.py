@@ -86,3 +86,18 @@ def test_what_was_read_when_a_thread_ends_is_journaled(
     while records := reader.read(None, 1000, 1 << 20):
         journaled += len(records)
     assert journaled == FakeX.sent > 10
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), 4),
+        (OSError(28, "No space left on device"), 4),
+        (OSError(5, "I/O"), 1),
+        (ValueError(), 1),
+    ],
+)
+def test_what_a_thread_died_of_is_the_exit_code(error: BaseException, code: int) -> None:
+    with pytest.raises(StopError) as caught:
+        service._raise("sender", error)
+    assert caught.value.exit_code == code

@@ -52,7 +52,7 @@ class Routes:
         if self._path and self._path.exists():
             try:
                 self._epochs = msgspec.json.decode(self._path.read_bytes(), type=tuple[_Epoch, ...])
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise BadInputError(
                     f"{self._path} cannot be read ({error}): remove it; what waits in the journal then goes"
                     " to the topics that are configured now"

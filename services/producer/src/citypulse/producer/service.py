@@ -229,4 +229,6 @@ def _raise(thread: str, error: BaseException) -> None:
             f"{thread}: {_SHORT_OF[error.errno]} is short ({error}): free some;"
             " what was accepted is safe in the journal"
         ) from error
+    if isinstance(error, MemoryError):
+        raise ShortError(f"{thread}: memory is short: give it more; what was accepted is safe") from error
     raise StopError(f"{thread} died: {type(error).__name__}: {error}") from error

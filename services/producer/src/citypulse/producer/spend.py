@@ -164,6 +164,6 @@ def load(directory: Path) -> Counts:
         return msgspec.json.decode((directory / NAME).read_bytes(), type=Counts)
     except FileNotFoundError:
         return Counts()
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         log.warning("spend: counting begins anew, since the file cannot be read", reason=str(error))
         return Counts()

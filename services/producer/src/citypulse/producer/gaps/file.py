@@ -84,7 +84,7 @@ class GapFile:
         for line in lines:
             try:
                 self._take(_decoder.decode(line))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 log.warning("gaps: a line cannot be read", file=str(self._path), reason=str(error))
         self._lines = len(lines)
 

@@ -86,7 +86,12 @@ class Dropped:
 
 
 def load(directory: Path) -> list[Span]:
-    """The spans of a journal, oldest first."""
+    """The spans of a journal, oldest first; a line that cannot be read is passed over, which is logged."""
     path = directory / NAME
-    lines = files.read(path).splitlines() if files.exists(path) else []
-    return [msgspec.json.decode(line, type=Span) for line in lines]
+    spans = []
+    for line in files.read(path).splitlines() if files.exists(path) else ():
+        try:
+            spans.append(msgspec.json.decode(line, type=Span))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("journal: a span of what was dropped cannot be read", reason=str(error))
+    return spans
