@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -51,6 +52,9 @@ def sentence(result: subprocess.CompletedProcess[str], code: int) -> str:
 class Process:
     """A producer that runs without brokers, so that its journal keeps everything."""
 
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """Of the test that runs; see conftest."""
+
     def __init__(self, directory: Path, server: FakeX, *arguments: str) -> None:
         self.directory = directory
         self.port = free_port()
@@ -82,6 +86,7 @@ class Process:
             stdout=self.output,
             stderr=subprocess.STDOUT,
         )
+        self.started.append(self.process)
 
     def get(self, path: str) -> tuple[int, str]:
         try:

@@ -1,5 +1,6 @@
 """Rules and feeds change on X and here without a moment in which a wanted post is missed."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -190,6 +191,43 @@ def test_old_rules_that_could_not_be_deleted_are_deleted_later(
     assert subscribed.subscription.stale
     reload.bring_again(subscribed.subscription, subscribed.client)
     assert subscribed.on_x.keys() - OTHERS.keys() == {"place_country:GB"}
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_old_feeds_on_x_and_here(
+    subscribed: Subscribed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, on_x = subscribed.subscription.config, subscribed.on_x
+    monkeypatch.setattr(subscribed.routes, "change", full)
+    config = subscribed.config(Feed("all", ("GB",)))
+    reload.reload(
+        lambda: config, subscribed.subscription, subscribed.client, spend.Spend(tmp_path, Spend(), Disk())
+    )
+    assert subscribed.subscription.config is before
+    assert (subscribed.on_x, subscribed.server.changes) == (on_x, [])
+
+
+def test_feeds_that_the_book_of_gaps_cannot_note_are_noted_before_more_is_read(
+    subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribed.book, "wants", full)
+    subscribed.subscription.change(subscribed.config(Feed("all", ("GB",))), subscribed.client)
+    assert subscribed.interrupted == 1
+    subscribed.book.connected(3000, 4000, subscribed.subscription.wanted)
+    current = GapFile(subscribed.directory).current
+    assert current is not None
+    assert current.countries == ("GB",)
+
+
+def test_rules_that_a_full_disk_keeps_from_x_end_nothing(
+    subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribed.routes, "change", full)
+    reload.bring_again(subscribed.subscription, subscribed.client)
+    assert subscribed.server.changes == []
 
 
 def test_a_new_configuration_brings_its_limits(subscribed: Subscribed, tmp_path: Path) -> None:

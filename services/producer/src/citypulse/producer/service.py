@@ -2,6 +2,7 @@
 
 stream     X → lines                    ends when asked, or when X refuses
 filling    recent search → lines        ends when asked; only where x.search is set
+changes    SIGHUP → feeds, rules, spend  ends with the process
 committer  lines → journal              ends after the stream
 sender     journal → Kafka              ends after the committer, drained or out of time
 brokers    looks at the brokers         ends with the sender
@@ -11,6 +12,7 @@ http       /metrics, /healthz, /readyz  ends with the process
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +108,10 @@ def run(config: Config, token: str, read: Callable[[], Config] | None = None) ->
 
 
 def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
+    # A handler may interrupt the main thread anywhere, so that it must take no lock that is held there.
+    signals = deque[int]()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: signals.append(number))
     directory = Path(config.journal.dir)
     wanted = rules.configured(config)
     writer = Writer(directory, config.journal.segment_bytes)
@@ -137,10 +143,9 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     _watch(writer, committer, sender, book, client.clock)
     status = health.Health(threads.alive, sender)
     server = health.serve(config.http, status)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
-
+    changes = reloading.Changes(
+        read, subscription, XClient(config.x, token, client.clock), spend, sender.watch, stopping, hung_up
+    )
     threads.start("http", server.serve_forever)
     threads.start("brokers", sender.replicas.run)
     threads.start("sender", sender.run)
@@ -150,16 +155,15 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         searching = XClient(config.x, token, client.clock)
         filling = Filling(config.x, directory, searching, book, committer, spend, stopping, stopping.wait)
         threads.start("filling", filling.run)
+    threads.start("changes", changes.run)
     log.info("producer: started", name=config.name, run=config.run, journal=journal.dir, x=config.x.base_url)
-    changing = XClient(config.x, token, client.clock)
-    while not stopping.is_set() and not threads.failure:
-        threads.wait(lambda: stopping.is_set() or hung_up.is_set(), reloading.AGAIN_SECONDS)
-        if hung_up.is_set():
-            hung_up.clear()
-            reloading.reload(read, subscription, changing, spend)
-            sender.watch(subscription.config)
-        elif subscription.stale and metrics.stream_is("connected"):
-            reloading.bring_again(subscription, changing)
+    while not threads.failure:
+        threads.wait(lambda: bool(signals))
+        if not signals:
+            continue
+        if signals.popleft() != signal.SIGHUP:
+            break
+        hung_up.set()
 
     log.info("producer: stops", failed=bool(threads.failure))
     stopping.set()

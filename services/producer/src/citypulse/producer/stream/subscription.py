@@ -71,7 +71,8 @@ class Subscription:
         Raises:
             BadInputError: it cannot be, or differs in what cannot change while running.
             RefusedError: X does not take its rules.
-            HttpError, BrokenError: X gives no answer. In all of these cases the old one stays.
+            HttpError, BrokenError: X gives no answer.
+            OSError: the disk takes no note of it. In all of these cases the old one stays.
         """
         if keys := fixed_changes(self.config, config):
             raise BadInputError(
@@ -104,7 +105,12 @@ class Subscription:
                         self._interrupt()
                     raise
                 log.warning("rules: old ones are left on X for now", reason=str(error))
-            self._book.wants(self.wanted, client.clock.latest())
+            try:
+                self._book.wants(self.wanted, client.clock.latest())
+            except OSError as error:
+                # The next connection is not read before it is noted.
+                log.warning("rules: the book of gaps cannot take note of them", reason=str(error))
+                self._interrupt()
             _log(plan)
 
 
