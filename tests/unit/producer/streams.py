@@ -40,7 +40,7 @@ class Journaled:
 
     def __init__(self) -> None:
         self.payloads: list[bytes] = []
-        self.unjournaled = 0
+        self.unjournaled = self.dropped = 0
 
     @property
     def durable(self) -> int:

@@ -88,6 +88,16 @@ def test_records_that_reach_the_disk_meanwhile_never_make_the_bound_too_small() 
     assert handed_over(Moving()) >= 7 + 5
 
 
+def test_a_bound_that_asks_for_more_than_there_will_be_holds_up_none_after_it(kept: Kept) -> None:
+    kept.book.connected(1000, 1000, CANADA)
+    kept.journal.unjournaled = 1
+    kept.hear(2000)
+    kept.journal.unjournaled = 0
+    assert kept.heard.advance() == 1000
+    kept.hear(3000)
+    assert kept.heard.advance() == 3000
+
+
 def test_connections_that_bring_nothing_are_one_gap(kept: Kept) -> None:
     counted = seconds("closed")
     kept.book.connected(1000, 1000, CANADA)

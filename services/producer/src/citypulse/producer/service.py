@@ -126,6 +126,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         journal.reserve_bytes,
         journal.set_aside_days * 86400,
         on_dropped=lambda start, end, _: book.dropped(start, end),
+        heard=lambda: heard.value,
     )
     routes = Routes(directory)
     if not routes:
