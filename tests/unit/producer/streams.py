@@ -68,7 +68,7 @@ class Running:
         self.stopping = threading.Event()
         self.heard = Heard(directory, self.journal)
         self.book = GapBook(directory, "main", self.heard)
-        self.spend = spending.Spend(directory, self.config.spend, self.journal)
+        self.spend = spending.Spend(directory, self.config.spend, self.journal, self.client.clock)
         subscription = Subscription(self.config, Routes(), self.book, self.client.interrupt)
         self.stream = Streaming(
             subscription,

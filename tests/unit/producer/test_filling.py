@@ -24,6 +24,7 @@ from citypulse.producer.journal.writer import Writer
 from citypulse.producer.stream import rules
 from citypulse.producer.stream.client import XClient
 from citypulse.producer.stream.subscription import wanted
+from citypulse.producer.stream.xclock import XClock
 
 from .fake_x import BEARER, Answer, FakeX, serving
 
@@ -85,7 +86,7 @@ class Running:
         self.thread.start()
         self.heard = Heard(directory, self.committer)
         self.book = GapBook(directory, "main", self.heard)
-        self.spend = spending.Spend(directory, Spend(posts_per_day=limit), self.committer)
+        self.spend = spending.Spend(directory, Spend(posts_per_day=limit), self.committer, XClock())
         self.stopping = threading.Event()
         self.slept: list[float] = []
         self.wanted = wanted(CONFIG, rules.configured(CONFIG))
@@ -97,6 +98,7 @@ class Running:
 
     def filling(self) -> Filling:
         client = XClient(self.x, BEARER)
+        client.clock.answered = True
         return Filling(
             self.x, self.directory, client, self.book, self.committer, self.spend, self.stopping, self.sleep
         )
@@ -213,6 +215,18 @@ def test_what_a_full_journal_drops_is_not_taken_for_filled(tmp_path: Path, serve
     asked = len(server.asked)
     filler.fill_all()
     assert len(server.asked) == asked
+    running.close()
+
+
+def test_nothing_is_given_up_before_x_has_told_the_time(tmp_path: Path, server: FakeX) -> None:
+    running = Running(tmp_path, server)
+    running.gap(*GAP)
+    filler = running.filling()
+    year = 366 * 86400
+    filler._client.clock = XClock(lambda: time.time() + year)
+    filler.fill_all()
+    (gap,) = running.book.gaps()
+    assert (gap.open, gap.reason, server.asked) == (True, "", [])
     running.close()
 
 

@@ -113,6 +113,15 @@ def test_the_book_and_the_routes_know_of_the_change(subscribed: Subscribed) -> N
     assert route.topic == "tweets.uk"
 
 
+def test_a_change_holds_from_a_time_of_xs_as_records_have_it(
+    subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribed.client.clock, "now", lambda: 10**13)
+    subscribed.subscription.change(subscribed.config(Feed("all", ("CA",), topic="other")), subscribed.client)
+    topics = [subscribed.routes.find("citypulse/main/all/2", 10**13 - 1 + n) for n in (0, 1)]
+    assert [found and found.topic for found in topics] == ["tweets", "other"]
+
+
 @pytest.mark.parametrize(
     ("changed", "keys"),
     [
@@ -204,7 +213,10 @@ def test_a_full_disk_leaves_the_old_feeds_on_x_and_here(
     monkeypatch.setattr(subscribed.routes, "change", full)
     config = subscribed.config(Feed("all", ("GB",)))
     reload.reload(
-        lambda: config, subscribed.subscription, subscribed.client, spend.Spend(tmp_path, Spend(), Disk())
+        lambda: config,
+        subscribed.subscription,
+        subscribed.client,
+        spend.Spend(tmp_path, Spend(), Disk(), subscribed.client.clock),
     )
     assert subscribed.subscription.config is before
     assert (subscribed.on_x, subscribed.server.changes) == (on_x, [])
@@ -231,7 +243,7 @@ def test_rules_that_a_full_disk_keeps_from_x_end_nothing(
 
 
 def test_a_new_configuration_brings_its_limits(subscribed: Subscribed, tmp_path: Path) -> None:
-    spending = spend.Spend(tmp_path, Spend(posts_per_day=1), Disk())
+    spending = spend.Spend(tmp_path, Spend(posts_per_day=1), Disk(), subscribed.client.clock)
     spending.count(1)
     assert spending.spent()
     config = subscribed.config(spend=Spend(posts_per_day=2))
@@ -245,7 +257,12 @@ def test_a_bad_new_configuration_is_refused_in_the_log(
     def bad() -> Config:
         raise BadInputError("feeds is empty")
 
-    reload.reload(bad, subscribed.subscription, subscribed.client, spend.Spend(tmp_path, Spend(), Disk()))
+    reload.reload(
+        bad,
+        subscribed.subscription,
+        subscribed.client,
+        spend.Spend(tmp_path, Spend(), Disk(), subscribed.client.clock),
+    )
     assert "feeds is empty" in capsys.readouterr().out
 
 

@@ -137,7 +137,7 @@ def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) 
     matches: dict[tuple[int, tuple[str | None, ...]], _Match] = {}
     if routes is None:
         routes = Routes()
-        routes.change(config, rules)
+        routes.change(config, rules, 0)
     find, epoch_at = routes.find, routes.epoch
     prefix, default, source = tag_prefix(config.name), config.topic("tweets"), config.name
 

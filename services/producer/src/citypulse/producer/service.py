@@ -128,14 +128,14 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         on_dropped=lambda start, end, _: book.dropped(start, end),
         heard=lambda: heard.value,
     )
+    client = XClient(config.x, token)
     routes = Routes(directory)
     if not routes:
-        routes.change(config, wanted)
-    client = XClient(config.x, token)
+        routes.change(config, wanted, client.clock.now())
     heard = Heard(directory, committer)
     book = GapBook(directory, config.name, heard)
     sender = Sender(config, message.parser(config, wanted, routes), committer, book)
-    spend = Spend(directory, config.spend, committer)
+    spend = Spend(directory, config.spend, committer, client.clock)
     subscription = Subscription(config, routes, book, client.interrupt)
     book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)
     threads = _Threads()

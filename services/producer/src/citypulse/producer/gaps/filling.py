@@ -80,8 +80,8 @@ class Filling:
 
     def fill_all(self) -> None:
         """Fill the gaps that can be filled now."""
-        if self._committer.full:
-            # What is found could not be kept.
+        if self._committer.full or not self._client.clock.answered:
+            # What is found could not be kept; or which gaps search reaches is only this host's opinion.
             return
         now = self._client.clock.earliest()
         # Backfill first: it costs nothing. What it reaches is left to it.

@@ -56,7 +56,7 @@ class Subscription:
         with self._lock:
             existing = client.rules()
             plan = rules.plan(existing, rules.configured(self.config), self.config.name)
-            self._routes.change(self.config, plan.rules)
+            self._routes.change(self.config, plan.rules, client.clock.now())
             carry_out(client, plan, len(existing))
             self.rules, self.stale = plan.rules, False
             _log(plan)
@@ -88,7 +88,7 @@ class Subscription:
             if new := [rule for rule in plan.add if rule.value not in gone]:
                 client.add(new, dry_run=True)
             # Tags are known before X gives them to the first post.
-            self._routes.change(config, plan.rules)
+            self._routes.change(config, plan.rules, client.clock.now())
             before = self.config, self.rules
             self.config, self.rules, self.stale = config, plan.rules, True
             began = client.clock.earliest()
@@ -98,7 +98,7 @@ class Subscription:
             except (HttpError, BrokenError, RefusedError) as error:
                 if not _is_there(client, plan):
                     self.config, self.rules = before
-                    self._routes.change(*before)
+                    self._routes.change(*before, client.clock.now())
                     if first:
                         # Rules that stay wanted are not on X since then, and the stream would not show it.
                         self._book.lost("rules", began)
