@@ -72,6 +72,11 @@ def test_what_was_read_when_a_thread_ends_is_journaled(
 
     monkeypatch.setattr(files, "sync", slow_sync)
     monkeypatch.setattr(service, "XClient", FakeX)
+    given: list[float] = []
+    stop = service.Sender.stop
+    monkeypatch.setattr(
+        service.Sender, "stop", lambda self, seconds: (given.append(seconds), stop(self, seconds))
+    )
     monkeypatch.setattr(service.Sender, "run", sender)
     monkeypatch.setattr(FakeX, "sent", 0)
     monkeypatch.setattr(FakeX, "refuses", who == "stream")
@@ -86,6 +91,8 @@ def test_what_was_read_when_a_thread_ends_is_journaled(
     while records := reader.read(None, 1000, 1 << 20):
         journaled += len(records)
     assert journaled == FakeX.sent > 10
+    # Nobody starts again whom X refuses, so that it drains as at any stop.
+    assert given == [config.stop_seconds if who == "stream" else 1.0]
 
 
 @pytest.mark.parametrize(

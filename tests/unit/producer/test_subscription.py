@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from citypulse.producer import reload, spend
-from citypulse.producer.config import Config, Feed, Journal, Spend, X
+from citypulse.producer.config import Config, Feed, Journal, Kafka, Spend, X
 from citypulse.producer.errors import BadInputError, RefusedError
 from citypulse.producer.gaps.book import GapBook
 from citypulse.producer.gaps.file import GapFile
 from citypulse.producer.gaps.heard import Heard
 from citypulse.producer.routes import Routes
+from citypulse.producer.send import replicas
 from citypulse.producer.stream import subscription
 from citypulse.producer.stream.client import BrokenError, XClient
 from citypulse.producer.stream.subscription import Subscription
@@ -43,7 +44,11 @@ class Subscribed:
         self.interrupted += 1
 
     def config(self, *feeds: Feed, **more: object) -> Config:
-        made = {"x": X(base_url=self.server.url, connect_seconds=1), "journal": Journal(str(self.directory))}
+        made = {
+            "x": X(base_url=self.server.url, connect_seconds=1),
+            "journal": Journal(str(self.directory)),
+            "kafka": Kafka(bootstrap_servers=("127.0.0.1:1",)),
+        }
         return Config(feeds=feeds or (Feed("all", ("CA",)),), **(made | more))  # type: ignore[arg-type]
 
     @property
@@ -264,6 +269,30 @@ def test_a_bad_new_configuration_is_refused_in_the_log(
         spend.Spend(tmp_path, Spend(), Disk(), subscribed.client.clock),
     )
     assert "feeds is empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answers", "taken"),
+    [
+        ([None, None], True),
+        ([None, {"tweets": {}}], False),
+        ([{"tweets": {}}, {"tweets": {}, "tweets.uk": {}}], True),
+    ],
+)
+def test_a_feed_whose_topic_no_broker_knows_is_refused_for_it_would_hold_up_all(
+    subscribed: Subscribed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: list[dict[str, object] | None],
+    taken: bool,
+) -> None:
+    monkeypatch.setattr(replicas, "ask_once", lambda *_: (answers, None))
+    config = subscribed.config(Feed("all", ("CA",)), Feed("uk", ("GB",), topic="tweets.uk"))
+    spending = spend.Spend(tmp_path, Spend(), Disk(), subscribed.client.clock)
+    reload.reload(lambda: config, subscribed.subscription, subscribed.client, spending)
+    assert (subscribed.subscription.config is config) == taken
+    assert ("no broker knows the topic tweets.uk" in capsys.readouterr().out) == (not taken)
 
 
 def test_what_search_is_asked_is_as_long_as_the_account_may(tmp_path: Path, server: FakeX) -> None:

@@ -8,7 +8,8 @@ import structlog
 
 from citypulse.producer import metrics
 from citypulse.producer.config import Config
-from citypulse.producer.errors import StopError
+from citypulse.producer.errors import BadInputError, StopError
+from citypulse.producer.send import replicas
 from citypulse.producer.spend import Spend
 from citypulse.producer.stream.client import BrokenError, HttpError, XClient
 from citypulse.producer.stream.subscription import Subscription
@@ -73,6 +74,11 @@ def reload(read: Callable[[], Config], subscription: Subscription, client: XClie
     """
     try:
         config = read()
+        if missing := replicas.missing_topics(config):
+            raise BadInputError(
+                f"no broker knows the topic {missing[0]}, and nothing would leave the journal any more: have"
+                " the deployment make it first"
+            )
         subscription.change(config, client)
     except (StopError, HttpError, BrokenError, OSError) as error:
         metrics.reloads.labels("refused").inc()

@@ -21,7 +21,7 @@ import structlog
 from citypulse.producer import health, message, metrics
 from citypulse.producer import reload as reloading
 from citypulse.producer.config import Config
-from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.errors import RefusedError, ShortError, StopError
 from citypulse.producer.gaps.book import GapBook
 from citypulse.producer.gaps.filling import Filling
 from citypulse.producer.gaps.heard import Heard
@@ -177,7 +177,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     if committer.unjournaled:
         log.error("producer: messages were read and could not be journaled", messages=committer.unjournaled)
     _close(book, spend, client.clock, "failed" if threads.failure else "stopped")
-    sender.stop(config.stop_seconds if not threads.failure else 1.0)
+    sender.stop(config.stop_seconds if not threads.failure or _may_drain(*threads.failure) else 1.0)
     threads.ended("sender", config.stop_seconds + 10)
     sender.replicas.stop()
     server.shutdown()
@@ -224,6 +224,11 @@ def _watch(writer: Writer, committer: Committer, sender: Sender, book: GapBook, 
     metrics.brokers_configured.set_function(lambda: sender.replicas.view.configured)
     metrics.replicated_lag.set_function(lambda: max(sender.acknowledged - sender.safe, 0))
     metrics.unacknowledged_age.set_function(sender.in_flight.oldest_seconds)
+
+
+def _may_drain(_thread: str, error: BaseException) -> bool:
+    """Whether Kafka is still to have what it can take: whom X refuses is not started again by itself."""
+    return isinstance(error, RefusedError)
 
 
 def _raise(thread: str, error: BaseException) -> None:
