@@ -8,7 +8,8 @@ import click
 
 from citypulse.producer import logs
 from citypulse.producer.config import Config, Feed, bearer_token, environment, load
-from citypulse.producer.errors import StopError
+from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.journal import files
 from citypulse.producer.journal.tools import commands as journal_commands
 
 _EPILOG = """\b
@@ -32,8 +33,12 @@ class _Group(click.Group):
         try:
             return super().main(*args, **kwargs)
         except StopError as error:
-            click.echo(f"citypulse-producer: {error}", err=True)
-            sys.exit(error.exit_code)
+            stop = error
+        except OSError as error:
+            remedy = ": free some disk" if files.is_short(error) else ""
+            stop = (ShortError if files.is_short(error) else StopError)(f"{error}{remedy}")
+        click.echo(f"citypulse-producer: {stop}", err=True)
+        sys.exit(stop.exit_code)
 
 
 @click.group(cls=_Group, epilog=_EPILOG)
