@@ -40,6 +40,9 @@ class FakeX:
     def interrupt(self) -> None:
         pass
 
+    def resume(self) -> None:
+        pass
+
     def lines(self, on_connect: Callable[[], None], _backfill_minutes: int = 0) -> Iterator[list[bytes]]:
         on_connect()
         began = time.monotonic()

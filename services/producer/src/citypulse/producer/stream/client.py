@@ -60,6 +60,7 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         """Learns X's time from every answer."""
         self.session = Session(x, token, self.clock)
         self._closing = threading.Event()
+        self._interrupted = threading.Event()
         self._closed_at = 0.0
         self._what = ""
         self._response: requests.Response | None = None
@@ -173,7 +174,15 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         self.interrupt()
 
     def interrupt(self) -> None:
-        """End the connection that there is, from another thread; it is made again."""
+        """End the connection that there is, or is being made, from another thread; it is made again."""
+        self._interrupted.set()
+        self._shut_down()
+
+    def resume(self) -> None:
+        """Let no `interrupt` before this end the connections after it."""
+        self._interrupted.clear()
+
+    def _shut_down(self) -> None:
         response = self._response
         if response is not None:
             try:
@@ -199,6 +208,9 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
                     "if the account has no backfill, set x.backfill_minutes = 0" if asked else "",
                 )
         self._response = response
+        if self._closing.is_set() or self._interrupted.is_set():
+            # That was asked for when there was nothing to end yet.
+            self._shut_down()
 
     def request(
         self, method: str, route: str, params: Any = None, json: Any = None, user_auth: bool = False
