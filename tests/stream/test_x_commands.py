@@ -43,6 +43,9 @@ class TestRules:
         said = rig.command("rules", "apply", "--countries", "FR")
         assert said.out.splitlines()[2] == "1 to delete, 1 to add, 0 left as they are"
         assert [rule["value"] for rule in rig.replay.rules()] == ["place_country:FR"]
+        assert rig.command("rules", "apply", *some, CITYPULSE_PRODUCER_NAME="other").code == 0
+        assert rig.command("rules", "clear").out.endswith("1 to delete, 0 to add, 1 left as they are\ndone\n")
+        assert [rule["tag"] for rule in rig.replay.rules()] == ["citypulse/other/all/1"]
 
     def test_they_do_not_change_behind_a_running_producer(self, running: Rig) -> None:
         before = running.replay.rules()

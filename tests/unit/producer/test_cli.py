@@ -283,7 +283,7 @@ def test_an_export_that_the_disk_has_no_room_for_ends_with_4_in_one_sentence(tmp
 
 COMMANDS = (
     *(("run",), ("check",), ("ledger",), ("estimate",), ("gaps",), ("forget",), ("rules",), ("journal",)),
-    *(("rules", name) for name in ("ls", "plan", "apply")),
+    *(("rules", name) for name in ("ls", "plan", "apply", "clear")),
     *(("journal", name) for name in ("ls", "verify", "export", "repair")),
 )
 

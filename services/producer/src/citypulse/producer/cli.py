@@ -194,6 +194,20 @@ def apply(**options: Any) -> None:
     commands.plan_rules(config, bearer_token(config, environment()), apply=True)
 
 
+@rules.command(epilog=_EPILOG)
+@_options
+def clear(**options: Any) -> None:
+    """Delete this producer's rules from X, as when it is given up or gets another name.
+
+    Those of others stay. CITYPULSE_PRODUCER_NAME says whose, where the configuration has the new name.
+    """
+    from citypulse.producer.stream import commands
+
+    config = _load(**options, only_x=True)
+    logs.configure("error")
+    commands.plan_rules(config, bearer_token(config, environment()), apply=True, clear=True)
+
+
 @main.command(epilog=_EPILOG)
 @_options
 @click.option(

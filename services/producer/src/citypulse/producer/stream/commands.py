@@ -29,14 +29,20 @@ def list_rules(config: Config, token: str, as_json: bool) -> None:
     click.echo(f"{len(existing)} rules: {ours} of {config.name}, {len(existing) - ours} of others")
 
 
-def plan_rules(config: Config, token: str, *, apply: bool) -> None:
+def plan_rules(config: Config, token: str, *, apply: bool, clear: bool = False) -> None:
     """Print what a run would change, and change it where that is asked for.
+
+    Args:
+        config: whose feeds become rules.
+        token: for X.
+        apply: whether to change it.
+        clear: whether this producer is to have no rule at all.
 
     Raises:
         StopError: X refuses, or gives no answer; or a producer that runs with the token would not know.
     """
     client = XClient(config.x, token)
-    wanted = rules.configured(config)
+    wanted = [] if clear else rules.configured(config)
     existing = _existing(client)
     plan = rules.plan(existing, wanted, config.name)
     for gone in plan.delete:
