@@ -1,16 +1,20 @@
 """/metrics, /healthz and /readyz."""
 
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from citypulse.producer import metrics
 from citypulse.producer.config import Http
 from citypulse.producer.errors import BadInputError
 from citypulse.producer.send.sender import Sender
+
+log = structlog.get_logger()
 
 THREADS = ("stream", "committer", "sender", "brokers")
 
@@ -65,11 +69,17 @@ def serve(http: Http, health: Health) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:
             """Requests are not worth a line each."""
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Say in one line that somebody went away in the middle, or whatever it was."""
+            log.info("http: a request failed", reason=repr(sys.exception()))
+
     try:
-        server = ThreadingHTTPServer((http.address, http.port), Handler)
+        server = Server((http.address, http.port), Handler)
     except OSError as error:
         raise BadInputError(
             f"http.port = {http.port} on {http.address} cannot be had ({error.strerror}): give another"
         ) from error
-    server.daemon_threads = True
     return server

@@ -116,7 +116,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     wanted = rules.configured(config)
     writer = Writer(directory, config.journal.segment_bytes)
     journal = config.journal
-    owner.claim(directory, config.name, writer.next_sequence)
+    owner.claim(directory, config.name, config.run, writer.next_sequence)
     committer = Committer(
         writer,
         journal.group_records,

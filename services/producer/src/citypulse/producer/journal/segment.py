@@ -5,7 +5,7 @@ A journal is a directory:
     00000000000000000001.segment    records 1, 2, … up to the first sequence of the next segment
     00000000000000011873.segment    the newest one, which is appended to
     cursor                          the first sequence that Kafka has not acknowledged (see `cursor`)
-    producer                        the name under which the records were accepted (see `owner`)
+    producer                        name and run under which the records were accepted (see `owner`)
     lock                            held by the process that writes
     changes.lock                    held while a segment is deleted or rewritten, or a JSON lines file written
     rotate                          asks the process that writes to begin a new segment (see `upkeep`)
