@@ -218,6 +218,21 @@ def test_what_a_full_journal_drops_is_not_taken_for_filled(tmp_path: Path, serve
     running.close()
 
 
+def test_what_the_limit_kept_from_being_read_takes_no_money_of_the_next_day(
+    tmp_path: Path, server: FakeX
+) -> None:
+    running = Running(tmp_path, server)
+    running.book.connected(GAP[0], GAP[0], running.wanted)
+    running.book.lost("spend", GAP[0] + 1)
+    running.book.connected(GAP[1], GAP[1], running.wanted)
+    running.filling().fill_all()
+    (gap,) = running.book.gaps()
+    assert gap.open
+    assert "the limit" in gap.reason
+    assert server.asked == []
+    running.close()
+
+
 def test_nothing_is_given_up_before_x_has_told_the_time(tmp_path: Path, server: FakeX) -> None:
     running = Running(tmp_path, server)
     running.gap(*GAP)

@@ -530,6 +530,30 @@ def test_a_city_whose_record_failed_is_published_again(tmp_path: Path, kafka: Fa
     assert [topic for topic, _, _ in kafka.log] == ["places", "tweets"]
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_city_whose_record_kafka_refuses_for_good_holds_up_no_event(
+    tmp_path: Path, kafka: FakeKafka, at_once: bool
+) -> None:
+    send = kafka.send
+
+    def refuses(topic: str, value: bytes, key: bytes) -> FakeFuture:
+        if at_once and topic == "places" and b"first" in value:
+            raise MessageSizeTooLargeError
+        return send(topic, value, key)
+
+    kafka.send = refuses  # type: ignore[method-assign]
+    kafka.decide = lambda topic, value: (
+        MessageSizeTooLargeError() if topic == "places" and b"first" in value else True
+    )
+    running = Running(tmp_path, kafka)
+    running.journal(post(1, city="first"), post(2, city="second"), post(3, city="first"))
+    running.thread.start()
+    running.until(lambda: len(kafka.ids()) == 3, "the events")
+    running.drain()
+    assert kafka.ids() == [1, 2, 3]
+    assert [value for topic, value, _ in kafka.log if topic == "places" and b"second" in value]
+
+
 def test_a_sender_that_starts_again_goes_on_behind_the_cursor(tmp_path: Path, kafka: FakeKafka) -> None:
     running = Running(tmp_path, kafka)
     running.journal(*[post(n) for n in range(1, 11)])

@@ -89,6 +89,10 @@ class Filling:
         for gap in self._book.fillable(now - REACH_MS, now - int(self._x.search_delay_seconds * 1000)):
             if self._x.backfill_minutes and gap.start >= reached:
                 continue
+            if gap.cause == "spend":
+                # It would take the new day's money from what comes now.
+                self._book.give_up(gap, "spend: what the limit kept from being read is not searched")
+                continue
             try:
                 self._fill(gap)
             except RefusedError as error:

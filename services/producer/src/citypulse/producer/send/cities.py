@@ -1,9 +1,22 @@
 """Which cities the topic of places holds: what is in it already is not published again."""
 
+import time
+from collections.abc import Callable
+
+import structlog
+from kafka.errors import KafkaError
+
 from citypulse import places
+from citypulse.producer import metrics
 from citypulse.producer.config import Config
 from citypulse.producer.message import Parsed
 from citypulse.producer.send import brokers
+from citypulse.producer.send.in_flight import REFUSED, GivenUpError, wait
+from citypulse.producer.send.notices import HandOver
+
+log = structlog.get_logger()
+
+_WAIT_SECONDS = 0.1
 
 
 class Cities:
@@ -26,14 +39,45 @@ class Cities:
         """
         self._known = brokers.known_cities(self._kafka, self.topic, self._client_id, stopping)
 
-    def unknown(self, parsed: list[Parsed]) -> dict[str, places.Place]:
-        """The cities of these messages that are not in the topic, each as it was met first."""
+    def publish(self, parsed: list[Parsed], hand_over: HandOver, tick: Callable[[float], None]) -> None:
+        """Have the cities of these messages in the topic before this returns, each as it was met first.
+
+        Args:
+            parsed: the messages.
+            hand_over: gives a record to the client.
+            tick: called with when they were handed over, monotonic seconds, while they are waited for.
+
+        Raises:
+            GivenUpError: the client has given one up.
+        """
         new: dict[str, places.Place] = {}
         for found in parsed:
             if found.city is not None and found.city.city not in self._known:
                 new.setdefault(found.city.city, found.city)
-        return new
+        if not self._are_published(list(new.values()), hand_over, tick):
+            # A refusal is believed of a single record only. Its city has no name then; events come first.
+            for place in new.values():
+                if not self._are_published([place], hand_over, tick):
+                    log.error("sender: Kafka refuses a place", place=place.id, city=place.city)
+                    metrics.set_aside.labels("place_refused").inc()
+        self._known.update(new)
 
-    def published(self, cities: dict[str, places.Place]) -> None:
-        """These are in the topic now."""
-        self._known.update(cities)
+    def _are_published(
+        self, new: list[places.Place], hand_over: HandOver, tick: Callable[[float], None]
+    ) -> bool:
+        """Publish places; False where Kafka will never take one of them."""
+        try:
+            futures = [hand_over(self.topic, places.encode(place), places.key(place)) for place in new]
+        except REFUSED:
+            return False
+        handed = time.monotonic()
+        for future in futures:
+            while not future.is_done:
+                wait(future, _WAIT_SECONDS)
+                tick(handed)
+            if isinstance(future.exception, REFUSED) or type(future.exception) is KafkaError:
+                return False
+            if future.exception is not None:
+                raise GivenUpError(f"place: {type(future.exception).__name__}")
+        metrics.places_published.inc(len(new))
+        return True

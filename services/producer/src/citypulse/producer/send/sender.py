@@ -17,7 +17,6 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
-from citypulse import places
 from citypulse.events import event as events
 from citypulse.producer import metrics
 from citypulse.producer.config import Config
@@ -29,7 +28,7 @@ from citypulse.producer.message import Parse, Parsed, UnusableError
 from citypulse.producer.send import brokers
 from citypulse.producer.send.circuit import Circuit, Signals
 from citypulse.producer.send.cities import Cities
-from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, RefusedBatchError, wait
+from citypulse.producer.send.in_flight import REFUSED, GivenUpError, InFlight, RefusedBatchError
 from citypulse.producer.send.kept import Kept
 from citypulse.producer.send.notices import Book, Notices
 from citypulse.producer.send.pace import Pace
@@ -169,7 +168,11 @@ class Sender:
         if not self.in_flight:
             self._unsent_at = records[0].at
         parsed = [(record, found) for record in records if (found := self._parsed(record))]
-        self._publish_cities(client, [found for _, found in parsed])
+        self._cities.publish(
+            [found for _, found in parsed],
+            lambda topic, value, key: self._hand_over(client, topic, value, key),
+            self._tick,
+        )
         in_flight = self.in_flight
         now = time.monotonic()
         sent = 0
@@ -207,22 +210,6 @@ class Sender:
         if found.city is None:
             metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
         return found
-
-    def _publish_cities(self, client: KafkaProducer, parsed: list[Parsed]) -> None:
-        new = self._cities.unknown(parsed)
-        futures = [
-            self._hand_over(client, self._cities.topic, places.encode(place), places.key(place))
-            for place in new.values()
-        ]
-        handed = time.monotonic()
-        for future in futures:
-            while not future.is_done:
-                wait(future, _WAIT_SECONDS)
-                self._tick(handed)
-            if future.exception is not None:
-                raise GivenUpError(f"place: {type(future.exception).__name__}")
-        self._cities.published(new)
-        metrics.places_published.inc(len(new))
 
     def _hand_over(self, client: KafkaProducer, topic: str, value: bytes, key: bytes) -> FutureRecordMetadata:
         while True:
