@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -294,3 +295,15 @@ def test_every_command_helps_with_examples(name: tuple[str, ...]) -> None:
     assert result.returncode == 0
     assert "Examples:" in result.stdout
     assert "Exit codes:" in result.stdout
+
+
+def test_a_long_command_says_on_a_terminal_how_far_it_is(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, 100)
+    for _ in range(3):
+        writer.append([(1, b"x" * 100)])
+    writer.close()
+    ours, theirs = pty.openpty()
+    arguments = [sys.executable, "-m", "citypulse.producer", "journal", "verify", "--dir", tmp_path]
+    done = subprocess.run(arguments, env=PLAIN, stdout=subprocess.PIPE, stderr=theirs, timeout=DEADLINE)
+    assert done.returncode == 0
+    assert b"verify: segment 3 of 3" in os.read(ours, 1000)

@@ -81,7 +81,7 @@ def ls(directory: Path | None, file: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def verify(directory: Path | None, file: Path | None, as_json: bool) -> None:
     """Read all of the journal; exit with 1 if anything in it is unsound."""
-    verdict = verifying.verify(_directory(directory, file))
+    verdict = verifying.verify(_directory(directory, file), _progress("verify"))
     if as_json:
         click.echo(msgspec.json.encode(verdict).decode())
     else:
@@ -136,7 +136,7 @@ def repair(directory: Path | None, file: Path | None, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"{done} things to do")
         sys.exit(1 if done else 0)
-    verdict = verifying.verify(path)
+    verdict = verifying.verify(path, _progress("verify"))
     click.echo(f"{done} things done: {_faults(verdict)}")
     sys.exit(1 if verdict.findings else 0)
 
@@ -157,7 +157,7 @@ def forget(
     if (user is None) == (tweet is None):
         raise BadInputError("give either --user or --tweet, an id of X")
     path = _directory(directory, file)
-    found = forgetting.forget(path, Wanted(user, tweet), dry_run)
+    found = forgetting.forget(path, Wanted(user, tweet), dry_run, _progress("forget"))
     click.echo(
         f"{'would remove' if dry_run else 'removed'}: {found.records} records of {found.segments} segments"
         f" ({found.unsent} not in Kafka yet), {found.unsound} unsound stretches,"
@@ -165,6 +165,16 @@ def forget(
         f" {found.set_aside[setaside.DEAD_LETTERS]} dead letters,"
         f" {found.set_aside[setaside.SET_ASIDE]} set aside"
     )
+
+
+def _progress(what: str) -> verifying.Progress:
+    """Says on a terminal how far a command is, in one line; nothing elsewhere."""
+
+    def progress(number: int, count: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{what}: segment {number} of {count}", err=True, nl=number == count)
+
+    return progress
 
 
 def _bound(option: str, text: str, otherwise: int) -> tuple[int, int]:

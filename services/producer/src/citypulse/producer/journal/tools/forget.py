@@ -37,7 +37,9 @@ class Forgotten(msgspec.Struct):
     """Entries, by file."""
 
 
-def forget(directory: Path, wanted: Wanted, dry_run: bool) -> Forgotten:
+def forget(
+    directory: Path, wanted: Wanted, dry_run: bool, progress: verify.Progress = lambda *_: None
+) -> Forgotten:
     """Remove posts from segments, quarantine, dead letters and what was set aside.
 
     What a running producer receives from now on is not looked at.
@@ -46,6 +48,7 @@ def forget(directory: Path, wanted: Wanted, dry_run: bool) -> Forgotten:
         directory: the journal's.
         wanted: what to remove.
         dry_run: only look.
+        progress: told of each segment.
 
     Raises:
         BadInputError: the running producer does not begin a new segment; or another format.
@@ -63,7 +66,8 @@ def forget(directory: Path, wanted: Wanted, dry_run: bool) -> Forgotten:
                 paths = [path for _, path in segment.paths(directory)]
             del paths[-1]
         acknowledged = cursor.load(directory) or 0
-        for path in paths:
+        for number, path in enumerate(paths, 1):
+            progress(number, len(paths))
             _scrub(path, wanted, acknowledged, forgotten, dry_run)
         for name in NAMES:
             forgotten.set_aside[name] = _remove(directory, name, wanted, dry_run)

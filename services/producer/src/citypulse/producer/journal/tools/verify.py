@@ -1,7 +1,7 @@
 """Is a journal sound? Reads all of it, and says of each fault where it is."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,9 @@ CURSOR_FAULTS: dict[CursorState, str] = {
     "ahead": "the cursor is beyond the journal's last record",
 }
 """That there is none is no fault: nothing was acknowledged yet."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of the segment that is begun, and how many there are."""
 
 _AGAIN_SECONDS = 0.2
 
@@ -62,8 +65,12 @@ class Content(NamedTuple):
         return self.header is None and stretch.start == 0 and stretch.end <= segment.HEADER_SIZE
 
 
-def verify(directory: Path) -> Verdict:
+def verify(directory: Path, progress: Progress = lambda *_: None) -> Verdict:
     """Read a journal, beside its writer if one runs.
+
+    Args:
+        directory: the journal's.
+        progress: told of each segment.
 
     Raises:
         BadInputError: it is of another format.
@@ -74,6 +81,7 @@ def verify(directory: Path) -> Verdict:
     listed = segment.paths(directory)
     end = 0
     for position, (first, path) in enumerate(listed):
+        progress(position + 1, len(listed))
         written = running and position == len(listed) - 1
         try:
             content = take_apart(first, path)
