@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,14 @@ from citypulse.producer import health
 from citypulse.producer.config import Http
 
 DEADLINE = 30.0
+
+
+@pytest.mark.parametrize(("waiting", "well"), [(0.0, True), (11.0, False)])
+def test_a_disk_that_hangs_is_not_ready(waiting: float, well: bool) -> None:
+    sender = SimpleNamespace(connected=True, circuit=SimpleNamespace(state="closed"))
+    committer = SimpleNamespace(waiting_seconds=waiting)
+    one = health.Health(list, sender, committer)  # type: ignore[arg-type]
+    assert one.ready()["journal"] == well
 
 
 def test_who_goes_away_in_the_middle_leaves_one_line_and_no_traceback(

@@ -1,5 +1,6 @@
 """Records share a commit, and nobody is told of a record before it is on disk."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -75,3 +76,26 @@ def test_nothing_is_promised_that_the_disk_refused(tmp_path: Path, monkeypatch: 
     assert isinstance(running.error, OSError)
     assert running.committer.durable == 1
     running.writer.close()
+
+
+def test_a_disk_that_hangs_shows_in_how_long_messages_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    sync = files.sync
+
+    def hangs(descriptor: int) -> None:
+        answers.wait(DEADLINE)
+        sync(descriptor)
+
+    running = Running(tmp_path)
+    assert running.committer.waiting_seconds == 0
+    monkeypatch.setattr(files, "sync", hangs)
+    running.put(b"one")
+    running.until(lambda: running.committer.waiting_seconds > 0.5, "a message that waits")
+    running.put(b"two")
+    assert running.committer.waiting_seconds > 0.5
+    answers.set()
+    running.until_durable(3)
+    assert running.committer.waiting_seconds == 0
+    running.close()

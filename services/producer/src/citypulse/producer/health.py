@@ -12,19 +12,23 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from citypulse.producer import metrics
 from citypulse.producer.config import Http
 from citypulse.producer.errors import BadInputError
+from citypulse.producer.journal.committer import Committer
 from citypulse.producer.send.sender import Sender
 
 log = structlog.get_logger()
 
 THREADS = ("stream", "committer", "sender", "brokers")
+SLOW_DISK_SECONDS = 10.0
+"""A disk that takes longer for a group hangs, and nothing that comes is accepted."""
 
 
 class Health:
     """Whether the process works, and whether it does what it is for."""
 
-    def __init__(self, alive: Callable[[], list[str]], sender: Sender) -> None:
+    def __init__(self, alive: Callable[[], list[str]], sender: Sender, committer: Committer) -> None:
         self._alive = alive
         self._sender = sender
+        self._committer = committer
 
     def healthy(self) -> dict[str, bool]:
         """Every thread runs. If one does not, the process is about to end."""
@@ -32,10 +36,13 @@ class Health:
         return {thread: thread in alive for thread in THREADS}
 
     def ready(self) -> dict[str, bool]:
-        """X is connected, the journal has room, and Kafka takes what comes. What is journaled is safe."""
+        """X is connected, the journal has room and its disk answers, and Kafka takes what comes.
+
+        What is journaled is safe.
+        """
         return self.healthy() | {
             "connected": metrics.stream_is("connected"),
-            "journal": not metrics.journal_is_full(),
+            "journal": not metrics.journal_is_full() and self._committer.waiting_seconds < SLOW_DISK_SECONDS,
             "kafka": self._sender.connected,
             "circuit": self._sender.circuit.state in ("closed", "slowed"),
         }

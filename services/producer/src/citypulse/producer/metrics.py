@@ -82,6 +82,9 @@ spend_limit = _gauge("spend_limit_posts", "Posts after which reading stops; 0 se
 spend_usd = _gauge("spend_usd", "What those posts cost at spend.price_per_post", "period")
 journal_bytes = _gauge("journal_bytes", "Bytes of the journal's segments")
 journal_full = _gauge("journal_full", "Whether the journal takes nothing, for its size or a full disk")
+journal_waiting = _gauge(
+    "journal_waiting_seconds", "How long the oldest message that was read has waited for the disk"
+)
 journal_backlog = _gauge("journal_backlog_records", "Records of the journal that Kafka has not acknowledged")
 journal_oldest_age = _gauge(
     "journal_oldest_age_seconds", "Age of the oldest journaled message that Kafka has not acknowledged"

@@ -71,7 +71,7 @@ class Committer:
         self._pending: _Group = []
         self._group: _Group = []
         self._pending_bytes = 0
-        self._pending_since = 0.0
+        self._pending_since = self._group_since = 0.0
         self._closing = False
         self._full = ""
         self._try_at = 0.0
@@ -107,6 +107,14 @@ class Committer:
     def dropped(self) -> int:
         """How many payloads were dropped so far."""
         return self._dropped.total
+
+    @property
+    def waiting_seconds(self) -> float:
+        """For how long the oldest payload that was handed over has waited for the disk; 0 where none does."""
+        with self._changed:
+            waits = self._group or self._pending
+            since = self._group_since if self._group else self._pending_since
+        return time.monotonic() - since if waits else 0.0
 
     @property
     def fill(self) -> float:
@@ -211,6 +219,7 @@ class Committer:
             with self._changed:
                 self._group = []
                 self._pending = group + self._pending
+                self._pending_since = self._group_since
                 self._pending_bytes += sum(len(payload) for _, payload in group)
             raise
         if self._full == "disk":
@@ -226,7 +235,7 @@ class Committer:
     def _take(self) -> _Group:
         with self._changed:
             group, self._pending = self._pending, []
-            self._group = group
+            self._group, self._group_since = group, self._pending_since
             self._pending_bytes = 0
             self._changed.notify_all()
             return group
