@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from citypulse.producer.journal import segment
+from citypulse.producer.journal import dropped, segment
 from citypulse.producer.journal.reader import Reader
 from tests.faults import disks
 from tests.faults.registry import fault
@@ -153,3 +153,26 @@ def _record_behind(rig: Rig, sequence: int) -> tuple[Path, int, int]:
     )
     start = path.read_bytes().index(record.payload)
     return path, start + len(record.payload) // 2, post_id(record.payload)
+
+
+@fault(
+    "journal-full-drops-newest",
+    injected="both brokers freeze until the journal, told to drop the newest, is full for seconds",
+    promised="what is dropped is counted exactly, and lies in a gap; the stream and the journal go on",
+)
+def journal_full_drops_newest(rig: Rig) -> None:
+    rig.start(
+        replay={"play": {"hold": False}},
+        # It counts as full at this size, whatever Kafka has of it: so nothing is kept beyond that.
+        journal={"when_full": "drop_newest", "max_bytes": 1 << 20, "segment_bytes": 1 << 16, "keep_hours": 0},
+    )
+    rig.flow(2)
+    with rig.servers.frozen(*BROKERS):
+        rig.wait_for("a full journal", lambda: rig.producer.metric("dropped_total", cause="size") > 0)
+        rig.flow(4)
+    rig.wait_for("room again", lambda: rig.producer.metric("journal_full") == 0)
+    rig.flow(3)
+    lost = rig.producer.metric_sum("dropped_total")
+    counted = sum(span.count for span in dropped.load(rig.producer.journal))
+    assert counted == lost, f"{lost} were dropped, and {counted} are noted"
+    assert {gap.cause for gap in rig.producer.gaps()} == {"dropped"}

@@ -108,3 +108,23 @@ def feeds_change_while_streaming(rig: Rig) -> None:
     rig.flow(3)
     assert rig.producer.metric_sum("reconnects_total") == 0
     assert not rig.producer.gaps()
+
+
+@fault(
+    "feed-without-topic",
+    injected="SIGHUP with a feed whose topic does not exist",
+    promised="it is refused, the old feeds stay, and nothing is held up",
+)
+def feed_without_topic(rig: Rig) -> None:
+    rig.start(feeds=[_feed("all", "IN", "US")])
+    rig.flow(2)
+    rig.producer.configure(feeds=[_feed("all", "IN", "US"), _feed("uk", "GB", topic="tweets.nowhere")])
+    rig.producer.send(signal.SIGHUP)
+    rig.wait_for("its refusal", lambda: rig.producer.metric("reloads_total", outcome="refused") == 1)
+    acknowledged = rig.producer.metric("acknowledged_total")
+    rig.wait_for(
+        "tweets of the old feeds", lambda: rig.producer.metric("acknowledged_total") > acknowledged + 50
+    )
+    assert rig.producer.circuit() == "closed"
+    # The ledger reads what the producer goes by.
+    rig.producer.configure(feeds=[_feed("all", "IN", "US")])
