@@ -14,6 +14,7 @@ from citypulse.producer.errors import RefusedError, StopError
 from citypulse.producer.journal import files
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.stream.xclock import XClock
+from tests.unit.producer.fake_x import BEARER
 
 SLOW_DISK_SECONDS = 1.2
 
@@ -88,7 +89,7 @@ def test_what_was_read_when_a_thread_ends_is_journaled(
         feeds=(Feed("all", ("CA",)),), journal=Journal(str(tmp_path / "journal")), http=Http(port=0)
     )
     with pytest.raises(StopError):
-        service.run(config, "token")
+        service.run(config, BEARER)
     reader = Reader(tmp_path / "journal", 1, lambda *gap: pytest.fail(f"corrupt: {gap}"))
     journaled = 0
     while records := reader.read(None, 1000, 1 << 20):
