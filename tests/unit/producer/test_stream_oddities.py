@@ -69,7 +69,8 @@ def one_answer(status: str, body: bytes) -> Answering:
 class Answers:
     """A server that answers everything with the same bytes."""
 
-    def __init__(self, answer: Answering) -> None:
+    def __init__(self, answer: Answering, heard: Callable[[bytes], None] = lambda _: None) -> None:
+        self._heard = heard
         self._server = socket.create_server(("127.0.0.1", 0))
         self._answer = answer
         threading.Thread(target=self._run, daemon=True).start()
@@ -87,7 +88,7 @@ class Answers:
             except OSError:
                 return
             with connection:
-                connection.recv(65536)
+                self._heard(connection.recv(65536))
                 self._answer(connection)
 
 
@@ -152,3 +153,27 @@ def test_an_answer_that_trickles_is_given_up(status: str) -> None:
     finally:
         given_up.set()
         server.close()
+
+
+def test_a_redirect_to_another_server_takes_no_token_along() -> None:
+    heard: list[bytes] = []
+
+    def listens(connection: socket.socket) -> None:
+        one_answer("200 OK", b'{"meta":{}}')(connection)
+
+    other = Answers(listens, heard.append)
+
+    def redirects(connection: socket.socket) -> None:
+        head = f"HTTP/1.1 302 Found\r\nLocation: {other.x().base_url}/\r\nContent-Length: 0\r\n\r\n"
+        connection.sendall(head.encode())
+
+    asked: list[bytes] = []
+    server = Answers(redirects, asked.append)
+    try:
+        XClient(server.x(), "geheim").rules()
+    finally:
+        server.close()
+        other.close()
+    assert b"geheim" in asked[0]
+    assert heard
+    assert b"geheim" not in b"".join(heard)
