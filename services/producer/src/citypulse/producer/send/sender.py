@@ -26,6 +26,9 @@ from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
 from citypulse.producer.journal.setaside import SetAside
 from citypulse.producer.message import Parse, Parsed, UnusableError
+from citypulse.producer.retweets.credit import credited
+from citypulse.producer.retweets.originals import retweeted
+from citypulse.producer.retweets.tail import Recalled
 from citypulse.producer.send import brokers
 from citypulse.producer.send.circuit import Circuit, Signals
 from citypulse.producer.send.cities import Cities
@@ -52,7 +55,15 @@ class _StoppedError(Exception):
 class Sender:
     """The way from journal to Kafka. One thread runs it; others may look at its numbers."""
 
-    def __init__(self, config: Config, parse: Parse, committer: Committer, book: Book) -> None:
+    def __init__(
+        self,
+        config: Config,
+        parse: Parse,
+        committer: Committer,
+        book: Book,
+        originals: Recalled | None = None,
+    ) -> None:
+        self._originals = originals
         self._config = config
         self._parse = parse
         self._committer = committer
@@ -132,6 +143,8 @@ class Sender:
             self._observe()
             try:
                 self._cities.learn(self._time_is_over)
+                if self._originals is not None:
+                    self._originals.recall(self._time_is_over)
                 break
             except KafkaError as error:
                 self._failed(type(error).__name__)
@@ -201,10 +214,13 @@ class Sender:
         if not found.deliveries:
             metrics.foreign.inc()
             return None
+        if (is_retweet := retweeted(found.deliveries[0].event) is not None) or self._originals is not None:
+            known = self._originals.originals if self._originals is not None else None
+            found = credited(found, known, self._config.topic(self._config.feeds[0].topic))
         if found.doubt:
             metrics.set_aside.labels(found.doubt).inc()
             self._set_aside.record(record, found.doubt)
-        if found.city is None:
+        if found.city is None and not is_retweet:
             metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
         return found
 
