@@ -1,6 +1,6 @@
 """Which posts to watch: the share of true retweets that each policy catches, against two oracles.
 
-    .citypulse/dev/bin/python -m benchmarks.retweets [--hours 12] [--rounds 3] [--policy mix]
+    .citypulse/dev/bin/python -m benchmarks.retweets [--hours 6] [--rounds 3] [--rates 1 5 25 100]
 
 The producer's own choice and rotation run over a generated stream (`benchmarks.retweets_law`) with X's limits
 a tenth as large: 95 rules of 23 posts, of which 5 may be made anew every 20 s. At a tenth of the limits a
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--hours", type=float, default=12.0)
+    parser.add_argument("--hours", type=float, default=6.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, metavar="N")
     options = parser.parse_args()

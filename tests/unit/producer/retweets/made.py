@@ -27,7 +27,7 @@ def post(number: int, *tags: str, place: dict[str, Any] | None = PLACE) -> bytes
     return _message(data, includes, tags or ("citypulse/main/all/1",))
 
 
-def retweet(number: int, original: int, *tags: str, count: int | None = None) -> bytes:
+def retweet(number: int, original: int, *tags: str) -> bytes:
     """A retweet, which has no place."""
     data: dict[str, Any] = {
         "id": str(number),
@@ -35,8 +35,6 @@ def retweet(number: int, original: int, *tags: str, count: int | None = None) ->
         "edit_history_tweet_ids": [str(number)],
         "referenced_tweets": [{"type": "retweeted", "id": str(original)}],
     }
-    if count is not None:
-        data["public_metrics"] = {"retweet_count": count}
     return _message(data, {}, tags or ("citypulse/main/+retweets/1",))
 
 

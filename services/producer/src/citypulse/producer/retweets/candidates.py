@@ -16,17 +16,13 @@ class Candidate(msgspec.Struct, gc=False):
     at: int
     """When it was created: ms since the epoch."""
     retweets: int = 0
-    """Retweets that are known of it: those that were seen, or as many as X said."""
+    """Retweets of it that were seen."""
     feeds: frozenset[str] | None = None
     """Feeds whose rules matched it; None where that is not known."""
 
 
 class _Geo(msgspec.Struct):
     place_id: str | None = None
-
-
-class _Metrics(msgspec.Struct):
-    retweet_count: int = 0
 
 
 class _Reference(msgspec.Struct):
@@ -37,7 +33,6 @@ class _Reference(msgspec.Struct):
 class _Data(msgspec.Struct):
     id: int
     geo: _Geo | None = None
-    public_metrics: _Metrics | None = None
     referenced_tweets: list[_Reference] | None = None
 
 
@@ -78,11 +73,10 @@ class Candidates:
             # The sender sets it aside.
             return
         data = message.data
-        count = data.public_metrics.retweet_count if data.public_metrics else 0
         for ref in data.referenced_tweets or ():
             if ref.type == "retweeted":
                 with self._lock:
-                    self._retweet(ref.id, count)
+                    self._retweet(ref.id)
                 return
         if data.geo is None or data.geo.place_id is None:
             return
@@ -92,7 +86,7 @@ class Candidates:
             feeds = self._feeds[tags] = _feeds(tags, self._prefix)
         if feeds:
             with self._lock:
-                self._post(data.id, feeds, count)
+                self._post(data.id, feeds)
 
     def sent(self, topic: str, event: Event) -> None:
         """Take an event of this producer as it stands in a topic. What it says may be known already."""
@@ -130,17 +124,16 @@ class Candidates:
             if found.feeds is not None and found.feeds.isdisjoint(feeds)
         )
 
-    def _post(self, post: int, feeds: frozenset[str], retweets: int = 0) -> None:
+    def _post(self, post: int, feeds: frozenset[str]) -> None:
         found = self._by_id.get(post)
         if found is None:
-            self._by_id[post] = Candidate(post_created_at_ms(post), retweets, feeds)
+            self._by_id[post] = Candidate(post_created_at_ms(post), 0, feeds)
         else:
             found.feeds = feeds if found.feeds is None else found.feeds | feeds
-            found.retweets = max(found.retweets, retweets)
 
-    def _retweet(self, original: int, count: int = 0) -> None:
+    def _retweet(self, original: int) -> None:
         if found := self._by_id.get(original):
-            found.retweets = max(found.retweets + 1, count)
+            found.retweets += 1
 
 
 def _feeds(tags: Iterable[str | None], prefix: str) -> frozenset[str]:

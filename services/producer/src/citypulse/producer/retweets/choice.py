@@ -17,7 +17,7 @@ Score = Callable[[Candidate, int], float]
 
 FLAT_MS = 300_000
 """Up to about this age a post's retweets come as fast as ever."""
-PRIOR = 0.5
+PRIOR = 1.0
 """Retweets that are expected of a post of which none is known."""
 
 
