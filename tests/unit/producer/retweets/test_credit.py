@@ -103,6 +103,15 @@ def test_what_was_watched_for_by_an_earlier_run_is_sent_although_retweets_are_of
     assert (event.country, event.feeds) == (None, [])
 
 
+def test_a_post_that_is_delivered_under_all_rules_has_the_feeds_of_feeds_alone(sending: Sending) -> None:
+    """As replay does with what X had matched before."""
+    tags = ("citypulse/main/+retweets/1", ELECTION)
+    assert {to: event.feeds for to, event in sending.events(post(FIRST, *tags)).items()} == {
+        "tweets.election": ["election"]
+    }
+    assert sending.events(post(FIRST + 1, "citypulse/main/+retweets/1")) == {}
+
+
 def test_a_post_without_a_place_is_no_original(sending: Sending) -> None:
     sending.send(post(FIRST, place=None))
     assert sending.events(retweet(FIRST + 1, FIRST))["tweets"].country is None

@@ -16,13 +16,16 @@ def credited(found: Parsed, originals: Originals | None, topic: str) -> Parsed:
     not known it has no country, and so counts nowhere.
 
     Args:
-        found: what the message says, with at least one delivery.
+        found: what the message says.
         originals: what is known; None where retweets are not followed.
         topic: for a retweet that matched no feed's rule, and whose original is not known.
     """
+    if not found.deliveries:
+        return found
     event = found.deliveries[0].event
     post = retweeted(event)
     if post is None:
+        found = found._replace(deliveries=_of_feeds(found))
         if originals is not None:
             for to, sent in found.deliveries:
                 originals.learn(sent.id, to, sent)
@@ -56,11 +59,16 @@ def _of_original(event: Event, original: Original) -> tuple[Delivery, ...]:
 
 
 def _of_nobody(found: Parsed, topic: str) -> tuple[Delivery, ...]:
-    """The feeds whose rules matched it stay, but not what only says that it was watched for."""
-    deliveries = [
+    alone = msgspec.structs.replace(found.deliveries[0].event, feeds=[])
+    return _of_feeds(found) or (Delivery(topic, alone),)
+
+
+def _of_feeds(found: Parsed) -> tuple[Delivery, ...]:
+    """The feeds whose rules matched it, but not what only says that it was watched for."""
+    if all(is_feed(feed) for _, event in found.deliveries for feed in event.feeds):
+        return found.deliveries
+    return tuple(
         Delivery(to, msgspec.structs.replace(event, feeds=feeds))
         for to, event in found.deliveries
         if (feeds := [feed for feed in event.feeds if is_feed(feed)])
-    ]
-    alone = msgspec.structs.replace(found.deliveries[0].event, feeds=[])
-    return tuple(deliveries) or (Delivery(topic, alone),)
+    )

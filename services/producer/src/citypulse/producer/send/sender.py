@@ -61,9 +61,11 @@ class Sender:
         parse: Parse,
         committer: Committer,
         book: Book,
-        originals: Recalled | None = None,
+        recalled: Recalled | None = None,
     ) -> None:
-        self._originals = originals
+        self._recalled = recalled
+        self._originals = recalled.originals if recalled else None
+        self._topic_of_unknown = config.topic(config.feeds[0].topic)
         self._config = config
         self._parse = parse
         self._committer = committer
@@ -143,8 +145,8 @@ class Sender:
             self._observe()
             try:
                 self._cities.learn(self._time_is_over)
-                if self._originals is not None:
-                    self._originals.recall(self._time_is_over)
+                if self._recalled:
+                    self._recalled.recall(self._time_is_over)
                 break
             except KafkaError as error:
                 self._failed(type(error).__name__)
@@ -211,17 +213,16 @@ class Sender:
             metrics.set_aside.labels(error.kind).inc()
             self._set_aside.record(record, str(error))
             return None
+        found = credited(found, self._originals, self._topic_of_unknown)
         if not found.deliveries:
             metrics.foreign.inc()
             return None
-        if (is_retweet := retweeted(found.deliveries[0].event) is not None) or self._originals is not None:
-            known = self._originals.originals if self._originals is not None else None
-            found = credited(found, known, self._config.topic(self._config.feeds[0].topic))
         if found.doubt:
             metrics.set_aside.labels(found.doubt).inc()
             self._set_aside.record(record, found.doubt)
-        if found.city is None and not is_retweet:
-            metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
+        event = found.deliveries[0].event
+        if found.city is None and retweeted(event) is None:
+            metrics.unresolved_places.inc(event.place_id is not None)
         return found
 
     def _publish_cities(self, client: KafkaProducer, parsed: list[Parsed]) -> None:
