@@ -237,6 +237,18 @@ class TestLimits:
         assert {FIRST + (number << 22) for number in range(1000, 1005)} <= x.watched()
 
 
+def test_what_somebody_else_has_deleted_is_watched_again() -> None:
+    x = X(12)
+    watching = Watching(x)
+    watching.see(0, 30)
+    watching.turn()
+    for rule in [rule for rule in x.book.all() if rule.tag.startswith(OURS)]:
+        x.book.delete("ids", [rule.id], dry_run=False)
+    x.time += watch.LOOK_SECONDS
+    watching.turn()
+    assert len(x.watched()) == 30
+
+
 class TestStart:
     def test_what_x_watches_already_stays_watched(self) -> None:
         x = X(12)

@@ -108,7 +108,7 @@ class Retweets(settings.Section, frozen=True):
     """Which posts are watched where not all can be."""
     change_seconds: Seconds = 20.0
     """Between two changes of the rules; each takes two requests."""
-    change_rules: Count = 50
+    change_rules: Annotated[int, Meta(ge=1, le=500)] = 50
     """At most so many are made anew at a time; so many stay free, for new ones to come before old go."""
     requests_per_window: Count = 100
     """Changes of rules that X takes from a token in a window; where its answers say less, that counts."""
@@ -291,6 +291,12 @@ def _check(config: Config, *, only_x: bool) -> None:
         raise BadInputError(
             f"kafka.watchdog_seconds = {config.kafka.watchdog_seconds:g} cannot be: it is more than"
             f" circuit.unacknowledged_high_seconds, which is {circuit.unacknowledged_high_seconds:g}"
+        )
+    retweets = config.retweets
+    if retweets.requests_left > retweets.requests_per_window - 2:
+        raise BadInputError(
+            f"retweets.requests_left = {retweets.requests_left} cannot be: a change takes two requests, and"
+            f" retweets.requests_per_window is {retweets.requests_per_window}; lower it"
         )
     if not config.feeds:
         raise BadInputError("feeds is empty: add a [[feeds]] with a name and countries, or give --countries")

@@ -35,6 +35,8 @@ RECALL_SECONDS = 60.0
 """How long the first change waits for what earlier runs knew; without brokers it goes on without."""
 REFUSED_SECONDS = 900.0
 """After X has refused a rule for good; the account, or X's limits, may change."""
+LOOK_SECONDS = 600.0
+"""Somebody else may have changed what X has; so often it is looked at although all goes well."""
 _READ_RECORDS = 1000
 _READ_BYTES = 4 << 20
 _WAIT_SECONDS = 0.5
@@ -79,6 +81,7 @@ class Watch:
         """Rules of ours that X has, by id."""
         self._others = 0
         self._seen: int | None = None
+        self._looked = 0.0
         self._feeds: frozenset[str] = frozenset()
         self._due = 0.0
         self._watch_gauges()
@@ -136,7 +139,8 @@ class Watch:
             RefusedError: X does not take a rule.
             HttpError, BrokenError: it may do better later. X's rules are looked at anew then.
         """
-        if self._seen != self._subscription.changes:
+        looked = self._client.clock.monotonic() - self._looked
+        if self._seen != self._subscription.changes or looked > LOOK_SECONDS:
             self._look()
         room = MAX_RULES - self._others - len(self._there)
         budget = max(min(self._limits.rules, MAX_RULES - self._others - self._limits.change_rules), 0)
@@ -167,6 +171,7 @@ class Watch:
         self._there = {rule.id: rule for rule in ours}
         self._others = len(existing) - len(ours)
         self._seen = self._subscription.changes
+        self._looked = self._client.clock.monotonic()
         self._candidates.watched(post for rule in ours for post in packing.posts(rule.value))
 
     def _choose(self, most: int) -> list[int]:
