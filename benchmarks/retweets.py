@@ -1,9 +1,9 @@
 """Which posts to watch: the share of true retweets that each policy catches, against two oracles.
 
-    .citypulse/dev/bin/python -m benchmarks.retweets [--hours 6] [--rounds 3] [--rates 1 5 25 100]
+    .citypulse/dev/bin/python -m benchmarks.retweets [--hours 6] [--rounds 3] [--rates 2 5 25 100]
 
 The producer's own choice and rotation run over a generated stream (`benchmarks.retweets_law`) with X's limits
-a tenth as large: 95 rules of 23 posts, of which 5 may be made anew every 20 s. At a tenth of the limits a
+a tenth as large: 90 rules of 23 posts, and 10 that may be made anew every 20 s. At a tenth of the limits a
 tenth of the stream is equally hard, so that posts a second are given as for the whole of them. A retweet
 is caught if a rule names its post when it comes. Nothing is known of a post whose retweets were not watched.
 Counted is the second half of the time, when the rules have long been full.
@@ -35,7 +35,7 @@ RULES = (1000 - LIMITS.change_rules) // SCALE
 CHANGE_RULES = LIMITS.change_rules // SCALE
 CHANGE_MS = int(LIMITS.change_seconds * 1000)
 KNOWN = LIMITS.known // SCALE
-RATES = (1, 5, 25, 100)
+RATES = (2, 5, 25, 100)
 """Located posts a second, at X's whole limits. 3 million posts a month, which X sells at most, are 1.2."""
 
 

@@ -108,7 +108,7 @@ class Retweets(settings.Section, frozen=True):
     """Which posts are watched where not all can be."""
     change_seconds: Seconds = 20.0
     """Between two changes of the rules; each takes two requests."""
-    change_rules: Annotated[int, Meta(ge=1, le=500)] = 50
+    change_rules: Annotated[int, Meta(ge=1, le=500)] = 100
     """At most so many are made anew at a time; so many stay free, for new ones to come before old go."""
     requests_per_window: Count = 100
     """Changes of rules that X takes from a token in a window; where its answers say less, that counts."""
