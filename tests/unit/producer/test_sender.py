@@ -316,6 +316,36 @@ def test_a_batch_that_is_refused_as_a_whole_costs_only_the_record_that_is_to_bla
     assert cursor.load(tmp_path) == 11
 
 
+def test_a_record_behind_one_that_is_sent_alone_is_not_blamed_with_it(
+    tmp_path: Path, kafka: FakeKafka
+) -> None:
+    """Handed over while the last of those sent alone is under way, it would share that one's batch."""
+    running = Running(tmp_path, kafka)
+
+    def decide(_topic: str, value: bytes) -> bool | Exception | None:
+        if kafka.clients == 1:
+            return MessageSizeTooLargeError()
+        if events.decode(value).id in (10, 11):
+            return None
+        return MessageSizeTooLargeError() if kafka.waiting else True
+
+    kafka.decide = decide
+    running.journal(*[post(n) for n in range(1, 11)])
+    running.thread.start()
+    running.until(lambda: bool(kafka.waiting), "the last of those that are sent alone")
+    running.journal(*[post(n) for n in range(11, 16)])
+    for waiting in (10, 11):
+        running.until(lambda: len(kafka.waiting) == 1, f"record {waiting}")
+        time.sleep(0.1)
+        future, *_ = kafka.waiting.pop()
+        future.failure(MessageSizeTooLargeError())
+    running.until(lambda: kafka.ids()[-1:] == [15], "the last record")
+    running.drain()
+    kept = [json.loads(line)["sequence"] for line in (tmp_path / "dead-letters.jsonl").read_text().splitlines()]
+    assert kept == [10, 11]
+    assert set(kafka.ids()) == {*range(1, 10), 12, 13, 14, 15}
+
+
 def test_a_client_that_hangs_is_made_anew(tmp_path: Path, kafka: FakeKafka) -> None:
     """kafka-python's wedge: records that are never acknowledged and never fail."""
     kafka.decide = lambda *_: None if kafka.clients == 1 else True

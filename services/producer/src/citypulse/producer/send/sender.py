@@ -188,12 +188,14 @@ class Sender:
         in_flight = self.in_flight
         now = time.monotonic()
         sent = 0
+        behind_alone = self._alone_in_flight()
         for record, found in parsed:
             self._handled = record.sequence
             alone = record.sequence < self._alone_before
             for topic, event in found.deliveries:
-                if alone or in_flight.is_full():
-                    self._wait_for_room(alone)
+                # Also the first behind those sent alone waits: it would join the last one's batch.
+                if alone or behind_alone or in_flight.is_full():
+                    self._wait_for_room(alone or behind_alone)
                     now = time.monotonic()
                 value = events.encode(event)
                 try:
@@ -202,6 +204,7 @@ class Sender:
                     self._refused(record.sequence, error)
                     continue
                 in_flight.add(future, record.sequence, len(value), record.at, now)
+                behind_alone = alone
                 sent += 1
         metrics.sent.inc(sent)
 
@@ -254,6 +257,10 @@ class Sender:
             except KafkaError as error:
                 raise GivenUpError(type(error).__name__) from error
 
+    def _alone_in_flight(self) -> bool:
+        sequence = self.in_flight.sequence
+        return sequence is not None and sequence < self._alone_before
+
     def _wait_for_room(self, alone: bool) -> None:
         while not self.in_flight.has_room() or (alone and self.in_flight):
             self.in_flight.wait(_WAIT_SECONDS)
@@ -266,8 +273,7 @@ class Sender:
             handed: when what is waited for was handed over, where that is not in flight.
         """
         in_flight = self.in_flight
-        alone = bool(in_flight.sequence and in_flight.sequence < self._alone_before)
-        reaped = in_flight.reap(alone, self._refused)
+        reaped = in_flight.reap(self._alone_in_flight(), self._refused)
         metrics.acknowledged.inc(reaped)
         self._acknowledgements += reaped
         self._kept.keep_up(self.acknowledged, self.replicas)
