@@ -261,6 +261,19 @@ class TestStart:
         assert [rule.id for rule in x.book.all()] == there
         assert len(again.candidates) == 50
 
+    def test_before_earlier_runs_are_known_it_looks_and_changes_nothing(self) -> None:
+        x = X(12)
+        watching = Watching(x)
+        watching.see(0, 5)
+        watching.turn()
+        again = Watching(x, feeds=0)
+        again.see(100, 5)
+        requests_before = x.requests
+        again.watch._turn(may_change=False)
+        assert x.requests == requests_before
+        assert len(again.watch._there) == 1
+        assert len(again.candidates) == 10
+
     def test_the_feeds_rules_come_first(self) -> None:
         x = X(12)
         watching = Watching(x)

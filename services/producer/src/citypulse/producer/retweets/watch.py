@@ -100,24 +100,29 @@ class Watch:
                 for record in records:
                     self._candidates.see(record.payload)
                 now = self._client.clock.monotonic()
-                if now >= self._due and (self._recalled.is_set() or now - began > RECALL_SECONDS):
-                    self._due = now + self._turn()
+                if now >= self._due:
+                    self._due = now + self._turn(self._recalled.is_set() or now - began > RECALL_SECONDS)
                 if not records:
                     self._committer.wait_beyond(reader.sequence, _WAIT_SECONDS)
         finally:
             reader.close()
 
-    def _turn(self) -> float:
-        """One change, where it may be; seconds until the next."""
+    def _turn(self, may_change: bool = True) -> float:
+        """One change, where it may be, or a look at what X has; seconds until the next."""
         if self._subscription.stale:
             # The feeds' rules come first.
             return _WAIT_SECONDS
-        if wait := self.pacing.wait(2):
+        if not may_change and self._seen == self._subscription.changes:
+            return _WAIT_SECONDS
+        if may_change and (wait := self.pacing.wait(2)):
             metrics.retweet_rule_changes.labels("rate_limited").inc()
             log.info("retweets: X's limit of changes is reached", again_in_seconds=round(wait, 1))
             return wait
         try:
             with self._subscription.undisturbed():
+                if not may_change:
+                    self._look()
+                    return _WAIT_SECONDS
                 self.change()
         except RefusedError as error:
             self._seen = None
