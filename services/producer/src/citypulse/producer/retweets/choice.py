@@ -1,4 +1,4 @@
-"""Which posts to watch. Measured by `benchmarks.retweets`; the decision is in docs/decisions.md.
+"""Which posts to watch. `benchmarks.retweets` measures it; the decision is in docs/decisions.md.
 
 A post is retweeted the more, the more it has been; and the less, the older it is. Delays between a post and
 its retweets have a heavy tail: their density falls like a power of the age (Zhao et al., SEISMIC, KDD 2015,
