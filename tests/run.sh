@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make test: unit tests, then pipeline and faults on real servers in a home and on ports of their own.
+# make test: unit tests, then producer and replay without brokers, then pipeline and faults on real servers in a home and on ports of their own.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 home=${CITYPULSE_HOME:-$PWD/.citypulse}
@@ -22,6 +22,7 @@ stage() {
 }
 
 stage "unit tests" pytest -q --timeout 300 tests/unit
+stage "producer and replay" pytest -q --timeout 300 tests/stream
 stage "pipeline and faults on real servers" pytest -v -s --timeout 900 tests/pipeline tests/faults
 echo "== all: $((SECONDS - began)) s"
 exit "$status"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from citypulse.control.metrics import scrape
 from citypulse.control.topic import end_offsets
+from citypulse.producer.journal.tools import export
 from tests.faults.rig import RUN
 from tests.system import System
 
 COUNTED = ("tweets", "tweets.in", "tweets.us", "tweets.br", "tweets.jp")
 """The topics that the run's job counts, without the run's prefix."""
+
+
+EVER = (0, 1 << 62)
+"""All sequences, all times."""
 
 
 class Recount:
@@ -22,15 +29,28 @@ class Recount:
         self._system = system
         self._truths: list[Path] = []
 
-    def add(self, truth: Path, missing: set[int]) -> None:
-        """What one fault has sent; ids that were lost inside a recorded gap are left out."""
+    def add(self, truth: Path, lost: set[int], journals: Sequence[Path]) -> None:
+        """What one fault has sent, without what was lost inside a recorded gap or for a reason that it names.
+
+        What no stream was there for and was fetched later is no delivery: it is taken from the journals.
+        """
         kept = truth.with_name("counted.jsonl")
-        identity = msgspec.json.Decoder(_Delivered, strict=False)
-        with truth.open("rb") as lines, kept.open("wb") as target:
-            target.write(next(lines))
-            for line in lines:
-                if identity.decode(line).message.data.id not in missing:
-                    target.write(line)
+        decoder = msgspec.json.Decoder(_Delivered, strict=False)
+        message = msgspec.json.Decoder(_Message, strict=False)
+        with kept.open("wb") as target:
+            seen = set(lost)
+            with truth.open("rb") as lines:
+                target.write(next(lines))
+                for line in lines:
+                    identity = decoder.decode(line).message.data.id
+                    seen.add(identity)
+                    if identity not in lost:
+                        target.write(line)
+            for journal in journals:
+                for payload in export.lines(journal, EVER, EVER, False, export.Exported()):
+                    with contextlib.suppress(msgspec.DecodeError):  # malformed lines are journaled too
+                        if message.decode(payload).data.id not in seen:
+                            target.write(payload.strip() + b"\n")
         self._truths.append(kept)
 
     def hold(self) -> int:

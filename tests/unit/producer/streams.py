@@ -40,7 +40,7 @@ class Journaled:
 
     def __init__(self) -> None:
         self.payloads: list[bytes] = []
-        self.unjournaled = 0
+        self.unjournaled = self.dropped = 0
 
     @property
     def durable(self) -> int:
@@ -68,7 +68,7 @@ class Running:
         self.stopping = threading.Event()
         self.heard = Heard(directory, self.journal)
         self.book = GapBook(directory, "main", self.heard)
-        self.spend = spending.Spend(directory, self.config.spend, self.journal)
+        self.spend = spending.Spend(directory, self.config.spend, self.journal, self.client.clock)
         subscription = Subscription(self.config, Routes(), self.book, self.client.interrupt)
         self.stream = Streaming(
             subscription,

@@ -13,10 +13,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from citypulse.producer.journal.reader import Reader
+from citypulse.producer.journal.writer import Writer
 
 from .fake_x import BEARER, Connection, FakeX, serving
 
@@ -51,6 +53,9 @@ def sentence(result: subprocess.CompletedProcess[str], code: int) -> str:
 class Process:
     """A producer that runs without brokers, so that its journal keeps everything."""
 
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """Of the test that runs; see conftest."""
+
     def __init__(self, directory: Path, server: FakeX, *arguments: str) -> None:
         self.directory = directory
         self.port = free_port()
@@ -82,6 +87,7 @@ class Process:
             stdout=self.output,
             stderr=subprocess.STDOUT,
         )
+        self.started.append(self.process)
 
     def get(self, path: str) -> tuple[int, str]:
         try:
@@ -253,9 +259,38 @@ def test_a_full_disk_is_waited_for_and_the_producer_goes_on_by_itself(tmp_path: 
     assert events.count("journal: full") == events.count("journal: has room again") == 1
 
 
-@pytest.mark.parametrize("name", ["run", "check", "ledger"])
-def test_every_command_helps_with_examples(name: str) -> None:
-    result = command(name, "--help")
+def test_an_export_that_the_disk_has_no_room_for_ends_with_4_in_one_sentence(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "journal", 1 << 20)
+    writer.append([(1, b"x" * 10_000)])
+    writer.close()
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
+        "from citypulse.producer.cli import main; main()"
+    )
+    result = subprocess.run(
+        [
+            *(sys.executable, "-c", limited, "journal", "export"),
+            *("--dir", tmp_path / "journal", "--out", tmp_path / "out"),
+        ],
+        env=PLAIN,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert "File too large" in sentence(result, 4)
+
+
+COMMANDS = (
+    *(("run",), ("check",), ("ledger",), ("estimate",), ("gaps",), ("forget",), ("rules",), ("journal",)),
+    *(("rules", name) for name in ("ls", "plan", "apply")),
+    *(("journal", name) for name in ("ls", "verify", "export", "repair")),
+)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_helps_with_examples(name: tuple[str, ...]) -> None:
+    result = command(*name, "--help")
     assert result.returncode == 0
     assert "Examples:" in result.stdout
     assert "Exit codes:" in result.stdout

@@ -18,6 +18,7 @@ from citypulse.producer.journal.reader import Reader
 from citypulse.producer.routes import Routes
 from citypulse.producer.stream import rules
 
+from . import fake_x
 from .fake_x import BEARER, Connection, FakeX, serving
 from .test_cli import DEADLINE, Process, command, sends, sentence
 
@@ -115,6 +116,33 @@ def test_a_kill_and_a_stop_leave_gaps_that_the_command_lists(tmp_path: Path) -> 
     assert listed["gaps"][1]["end"] is None
     assert listed["totals"]["open_gaps"] == 2
     assert set(listed["totals"]["seconds_by_cause"]) == {"killed", "stopped"}
+
+
+def test_a_stop_is_heard_while_x_does_not_answer_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+    answer = fake_x._Handler.do_GET
+
+    def hangs(handler: fake_x._Handler) -> None:
+        if running.process.poll() is None and hanging.is_set() and "rules" in handler.path:
+            asked.set()
+            ended.wait(DEADLINE)
+        answer(handler)
+
+    hanging = threading.Event()
+    monkeypatch.setattr(fake_x._Handler, "do_GET", hangs)
+    with serving(sends(range(1, 2))) as server:
+        running = Process(tmp_path, server)
+        running.config.write_text(running.config.read_text().replace("[x]", "[x]\nstall_seconds = 600"))
+        running.start()
+        running.until(lambda: running.metric("accepted_total") == 1, "a message accepted")
+        hanging.set()
+        running.process.send_signal(signal.SIGHUP)
+        assert asked.wait(DEADLINE)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(DEADLINE) == 0
+        ended.set()
 
 
 def test_feeds_change_on_sighup_without_a_disconnect_and_every_post_is_counted_for_its_feed(

@@ -132,9 +132,9 @@ def test_a_variable_that_is_no_key_is_named(file: Path) -> None:
 
 def test_the_token_comes_from_the_environment_before_the_file(file: Path, tmp_path: Path) -> None:
     config = load(file, {})
-    (tmp_path / "token").write_text("from file\n# not this\n")
+    (tmp_path / "token").write_text("from-file\n# not this\n")
     assert bearer_token(config, {"X_BEARER_TOKEN": "direct", "X_BEARER_TOKEN_FILE": "/nope"}) == "direct"
-    assert bearer_token(config, {"X_BEARER_TOKEN_FILE": str(tmp_path / "token")}) == "from file"
+    assert bearer_token(config, {"X_BEARER_TOKEN_FILE": str(tmp_path / "token")}) == "from-file"
 
 
 def test_a_missing_token_names_the_key(file: Path, tmp_path: Path) -> None:
@@ -147,3 +147,31 @@ def test_a_missing_token_names_the_key(file: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(BadInputError, match=names):
             bearer_token(config, environment)
+
+
+@pytest.mark.parametrize("token", ["geheim\nwort", "geheim\rwort", "geheim wort", "gehéim", "geheim\x00wort"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_repeated(
+    file: Path, tmp_path: Path, token: str
+) -> None:
+    config = load(file, {})
+    (tmp_path / "token").write_bytes(token.replace("\n", " ").replace("\r", " ").encode("latin-1"))
+    for environment in ({"X_BEARER_TOKEN": token}, {"X_BEARER_TOKEN_FILE": str(tmp_path / "token")}):
+        with pytest.raises(BadInputError, match="holds no bearer token") as caught:
+            bearer_token(config, environment)
+        assert "wort" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("feed", "names"),
+    [
+        (Feed("x/y", ("CA",)), "--feed = 'x/y' cannot be"),
+        (Feed("", ("CA",)), "--feed = '' cannot be"),
+        (Feed("all", ("CA",), topic="a b"), "--topic = 'a b' cannot be"),
+    ],
+)
+def test_a_feed_of_the_command_line_is_checked_like_one_of_the_file(
+    file: Path, feed: Feed, names: str
+) -> None:
+    with pytest.raises(BadInputError) as caught:
+        load(file, {}, feed)
+    assert names in str(caught.value)

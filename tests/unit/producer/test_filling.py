@@ -24,6 +24,7 @@ from citypulse.producer.journal.writer import Writer
 from citypulse.producer.stream import rules
 from citypulse.producer.stream.client import XClient
 from citypulse.producer.stream.subscription import wanted
+from citypulse.producer.stream.xclock import XClock
 
 from .fake_x import BEARER, Answer, FakeX, serving
 
@@ -74,16 +75,18 @@ def created(post: dict[str, Any]) -> int:
 class Running:
     """A real journal, a book with one gap, and the search that fills it."""
 
-    def __init__(self, directory: Path, server: FakeX, *, limit: int = 0, **x: Any) -> None:
+    def __init__(
+        self, directory: Path, server: FakeX, *, limit: int = 0, max_bytes: int = 1 << 30, **x: Any
+    ) -> None:
         self.directory, self.server = directory, server
         self.x = X(base_url=server.url, search=True, **{"search_margin_seconds": 60.0} | x)
         self.writer = Writer(directory, 1 << 20)
-        self.committer = Committer(self.writer, 100, 0.01, 1 << 30)
+        self.committer = Committer(self.writer, 100, 0.01, max_bytes, "drop_newest")
         self.thread = threading.Thread(target=self.committer.run, daemon=True)
         self.thread.start()
         self.heard = Heard(directory, self.committer)
         self.book = GapBook(directory, "main", self.heard)
-        self.spend = spending.Spend(directory, Spend(posts_per_day=limit), self.committer)
+        self.spend = spending.Spend(directory, Spend(posts_per_day=limit), self.committer, XClock())
         self.stopping = threading.Event()
         self.slept: list[float] = []
         self.wanted = wanted(CONFIG, rules.configured(CONFIG))
@@ -95,6 +98,7 @@ class Running:
 
     def filling(self) -> Filling:
         client = XClient(self.x, BEARER)
+        client.clock.answered = True
         return Filling(
             self.x, self.directory, client, self.book, self.committer, self.spend, self.stopping, self.sleep
         )
@@ -188,6 +192,42 @@ def test_what_the_journal_holds_already_is_not_journaled_again(tmp_path: Path, s
     found = running.journaled()
     running.close()
     assert [entry["data"] for entry in found] == [known, new]
+
+
+def test_what_a_full_journal_drops_is_not_taken_for_filled(tmp_path: Path, server: FakeX) -> None:
+    post = post_at(GAP[0] + 5000)
+
+    def found(query: dict[str, str]) -> Answer:
+        # The journal becomes full while X is asked.
+        running.committer.put(NOW, [b"x" * 5000], lambda: False)
+        until(lambda: running.committer.full == "size", "the journal full")
+        return Archive({PLACES_QUERY: [post]})(query)
+
+    server.search = found
+    running = Running(tmp_path, server, max_bytes=4000)
+    running.gap(*GAP)
+    filler = running.filling()
+    with pytest.raises(filling._StoppedError):
+        filler.fill_all()
+    (gap,) = running.book.gaps()
+    assert gap.open
+    assert gap.filled_until < gap.start + 5000
+    asked = len(server.asked)
+    filler.fill_all()
+    assert len(server.asked) == asked
+    running.close()
+
+
+def test_nothing_is_given_up_before_x_has_told_the_time(tmp_path: Path, server: FakeX) -> None:
+    running = Running(tmp_path, server)
+    running.gap(*GAP)
+    filler = running.filling()
+    year = 366 * 86400
+    filler._client.clock = XClock(lambda: time.time() + year)
+    filler.fill_all()
+    (gap,) = running.book.gaps()
+    assert (gap.open, gap.reason, server.asked) == (True, "", [])
+    running.close()
 
 
 def test_a_gap_that_has_just_ended_waits_for_xs_index(tmp_path: Path, server: FakeX) -> None:

@@ -1,5 +1,6 @@
 """The book of gaps keeps what it was told, says it to Kafka until that is acknowledged, and stays small."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from citypulse.producer.gaps import heard as heard_file
 from citypulse.producer.gaps.book import GapBook
 from citypulse.producer.gaps.file import GapFile, Wanted
 from citypulse.producer.gaps.heard import Heard, handed_over
+from citypulse.producer.journal import files, reserve
 
 DAY = 24 * 3600 * 1000
 CANADA = Wanted(("all",), ("CA",), (("citypulse/main/all/1", "place_country:CA"),))
@@ -86,6 +88,46 @@ def test_records_that_reach_the_disk_meanwhile_never_make_the_bound_too_small() 
             return 5
 
     assert handed_over(Moving()) >= 7 + 5
+
+
+def test_a_bound_that_asks_for_more_than_there_will_be_holds_up_none_after_it(kept: Kept) -> None:
+    kept.book.connected(1000, 1000, CANADA)
+    kept.journal.unjournaled = 1
+    kept.hear(2000)
+    kept.journal.unjournaled = 0
+    assert kept.heard.advance() == 1000
+    kept.hear(3000)
+    assert kept.heard.advance() == 3000
+
+
+def test_the_reserve_is_room_for_a_gap_on_a_full_disk(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.book.connected(1000, 1000, CANADA)
+    kept.hear(2000)
+    append = files.append
+
+    def full(descriptor: int, data: bytes) -> None:
+        if (kept.directory / "reserve").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(descriptor, data)
+
+    assert reserve.make(kept.directory, 4096)
+    monkeypatch.setattr(files, "append", full)
+    kept.book.lost("network", 3000)
+    assert [entry.gap.cause for entry in GapFile(kept.directory).entries.values()] == ["network"]
+
+
+def test_a_full_disk_keeps_a_long_file_long_and_every_gap_in_it(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gap_files, "KEPT", 3)
+    kept.book.connected(1000, 1000, CANADA)
+    monkeypatch.setattr(files, "replace", full)
+    for at in range(2000, 12_000, 1000):
+        kept.book.dropped(at, at + 10)
+    assert len(GapFile(kept.directory).entries) == 10
 
 
 def test_connections_that_bring_nothing_are_one_gap(kept: Kept) -> None:

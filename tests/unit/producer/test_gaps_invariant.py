@@ -50,6 +50,8 @@ class OnWire(NamedTuple):
 class ModelJournal:
     """Stands where the committer stands: what was put is durable once `commit` has taken it."""
 
+    dropped = 0
+
     def __init__(self, durable: int, while_putting: Callable[[], None]) -> None:
         self.durable = durable
         self.pending: list[bytes] = []

@@ -332,3 +332,21 @@ def test_a_post_of_the_future_is_not_let_near_the_watermark() -> None:
     with pytest.raises(UnusableError, match="clock") as caught:
         parser()(made, RECEIVED)
     assert caught.value.kind == "from_the_future"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"id":"9223372036854775808","created_at":"2026-01-01T00:00:00Z"}',
+        '{"id":"-1"}',
+        '{"id":"0"}',
+        '{"id":"1850000000000000000","author_id":"9223372036854775808"}',
+        '{"id":"1850000000000000000","edit_history_tweet_ids":["-5","1850000000000000000"]}',
+        '{"id":"1850000000000000000","referenced_tweets":[{"type":"quoted","id":"9223372036854775808"}]}',
+    ],
+)
+def test_a_number_that_no_id_can_be_is_set_aside(data: str) -> None:
+    parse = parser()
+    payload = f'{{"data":{data},"matching_rules":[{{"tag":"citypulse/main/all/1"}}]}}'.encode()
+    with pytest.raises(UnusableError):
+        parse(payload, 1_800_000_000_000)

@@ -66,8 +66,16 @@ def test_only_so_many_changes_are_remembered(tmp_path: Path) -> None:
     for n in range(200):
         change(routes, config(f"t{n}"), n * 10)
     assert topic(Routes(tmp_path), TAG, 1985) == "t198"
-    assert topic(Routes(tmp_path), TAG, 0) == "t150"
+    assert topic(Routes(tmp_path), TAG, 1515) == "t151"
     assert (tmp_path / NAME).stat().st_size < 10_000
+
+
+def test_no_tag_is_forgotten_however_often_feeds_change(tmp_path: Path) -> None:
+    routes = Routes(tmp_path)
+    change(routes, config("first", name="first"), 10)
+    for n in range(200):
+        change(routes, config(f"t{n}"), 20 + n * 10)
+    assert topic(Routes(tmp_path), "citypulse/main/first/1", 15) == "first"
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

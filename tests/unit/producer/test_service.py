@@ -14,6 +14,7 @@ from citypulse.producer.errors import RefusedError, StopError
 from citypulse.producer.journal import files
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.stream.xclock import XClock
+from tests.unit.producer.fake_x import BEARER
 
 SLOW_DISK_SECONDS = 1.2
 
@@ -38,6 +39,9 @@ class FakeX:
         self.stop.set()
 
     def interrupt(self) -> None:
+        pass
+
+    def resume(self) -> None:
         pass
 
     def lines(self, on_connect: Callable[[], None], _backfill_minutes: int = 0) -> Iterator[list[bytes]]:
@@ -72,6 +76,11 @@ def test_what_was_read_when_a_thread_ends_is_journaled(
 
     monkeypatch.setattr(files, "sync", slow_sync)
     monkeypatch.setattr(service, "XClient", FakeX)
+    given: list[float] = []
+    stop = service.Sender.stop
+    monkeypatch.setattr(
+        service.Sender, "stop", lambda self, seconds: (given.append(seconds), stop(self, seconds))
+    )
     monkeypatch.setattr(service.Sender, "run", sender)
     monkeypatch.setattr(FakeX, "sent", 0)
     monkeypatch.setattr(FakeX, "refuses", who == "stream")
@@ -80,9 +89,26 @@ def test_what_was_read_when_a_thread_ends_is_journaled(
         feeds=(Feed("all", ("CA",)),), journal=Journal(str(tmp_path / "journal")), http=Http(port=0)
     )
     with pytest.raises(StopError):
-        service.run(config, "token")
+        service.run(config, BEARER)
     reader = Reader(tmp_path / "journal", 1, lambda *gap: pytest.fail(f"corrupt: {gap}"))
     journaled = 0
     while records := reader.read(None, 1000, 1 << 20):
         journaled += len(records)
     assert journaled == FakeX.sent > 10
+    # Nobody starts again whom X refuses, so that it drains as at any stop.
+    assert given == [config.stop_seconds if who == "stream" else 1.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MemoryError(), 4),
+        (OSError(28, "No space left on device"), 4),
+        (OSError(5, "I/O"), 1),
+        (ValueError(), 1),
+    ],
+)
+def test_what_a_thread_died_of_is_the_exit_code(error: BaseException, code: int) -> None:
+    with pytest.raises(StopError) as caught:
+        service._raise("sender", error)
+    assert caught.value.exit_code == code

@@ -22,16 +22,25 @@ class Journal:
         return self.writer.next_sequence
 
 
+class Clock:
+    def __init__(self, kept: "Kept") -> None:
+        self.kept, self.answered = kept, True
+
+    def now(self) -> int:
+        return int(self.kept.now * 1000)
+
+
 class Kept:
     def __init__(self, directory: Path, limits: Limits) -> None:
         self.directory, self.limits = directory, limits
         self.now = at("2026-10-30T12:00:00")
+        self.clock = Clock(self)
         self.writer = Writer(directory, 1 << 20)
         self.open()
 
     def open(self) -> None:
         self.journal = Journal(self.writer)
-        self.spend = Spend(self.directory, self.limits, self.journal, lambda: self.now)
+        self.spend = Spend(self.directory, self.limits, self.journal, self.clock)
 
     def deliver(self, posts: int) -> None:
         self.writer.append([(int(self.now * 1000), b"{}")] * posts)
@@ -124,6 +133,30 @@ def test_a_clock_that_is_set_back_gives_no_money_twice(kept: Kept) -> None:
     kept.deliver(100)
     kept.now = at("2026-10-29T12:00:00")
     assert kept.spend.spent()
+
+
+def test_this_hosts_clock_ends_no_period_before_x_has_told_the_time(kept: Kept) -> None:
+    kept.deliver(100)
+    kept.spend.write()
+    kept.clock.answered = False
+    kept.now = at("2027-10-30T12:00:00")
+    kept.open()
+    # It may be: then one must connect to know.
+    assert kept.spend.spent() == ""
+    kept.clock.answered = True
+    kept.now = at("2026-10-30T13:00:00")
+    assert "spend.posts_per_day = 100" in kept.spend.spent()
+
+
+def test_a_period_that_a_wrong_clock_has_begun_ends_when_the_right_one_does(kept: Kept) -> None:
+    kept.now = at("2027-10-30T12:00:00")
+    kept.deliver(100)
+    kept.now = at("2026-10-30T12:00:00")
+    assert kept.spend.spent()
+    assert kept.used == (100, 100)
+    kept.now = at("2026-10-31T00:00:01")
+    assert kept.spend.spent() == ""
+    assert kept.used == (0, 100)
 
 
 def test_a_file_that_cannot_be_read_begins_anew_and_stops_nothing(kept: Kept) -> None:

@@ -1,6 +1,7 @@
 """The stream survives the ways in which a connection ends, tells them apart, and never storms."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -204,3 +205,29 @@ def test_a_wrong_token_is_refused_before_the_stream(tmp_path: Path) -> None:
         assert server.connections == 0
     assert isinstance(running.error, RefusedError)
     assert "wrong" not in str(running.error)
+
+
+@pytest.mark.parametrize("how", ["close", "interrupt"])
+def test_a_connection_ends_that_was_still_being_made_when_its_end_was_asked_for(
+    tmp_path: Path, how: str
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+
+    def hesitates(connection: Connection) -> None:
+        asked.set()
+        ended.wait(DEADLINE)
+        sends()(connection)
+
+    with serving(hesitates, sends(b'{"data":{"id":"2"}}\r\n')) as server:
+        running = Running(tmp_path, settings_for(server, stall_seconds=600))
+        assert asked.wait(DEADLINE)
+        if how == "close":
+            running.stopping.set()
+            running.client.close()
+        else:
+            running.client.interrupt()
+        ended.set()
+        if how == "interrupt":
+            running.until(lambda: bool(running.journal.payloads), "the next connection")
+        running.stop()
+    assert running.error is None

@@ -23,7 +23,7 @@ class Receiving:
 
     def __init__(self, directory: Path) -> None:
         self.now = float(START)
-        self.durable, self.unjournaled = 1, 0
+        self.durable, self.unjournaled, self.dropped = 1, 0, 0
         self.put_seconds = 0.0
         clock = XClock(lambda: self.now, lambda: self.now)
         self.heard = Heard(directory, self, clock.monotonic)
@@ -100,6 +100,23 @@ def test_a_journal_that_takes_nothing_for_as_long_as_a_stall_may_be_why_x_ends_i
     assert receiving.reception.blocked
     receiving.now += 31
     assert not receiving.reception.blocked
+
+
+@pytest.mark.parametrize("dropped", [0, 1])
+def test_a_gap_is_filled_by_backfill_unless_a_full_journal_dropped_something_since(
+    receiving: Receiving, dropped: int
+) -> None:
+    now = receiving.now * 1000
+    receiving.book.lost("network", int(now))
+    receiving.book.connected(int(now) + 1000, int(now) + 2000, WANTED)
+    receiving.reception.backfill_minutes = 5
+    receiving.reception.connected(int(now) + 1000, int(now) + 2000)
+    receiving.take(1, post(0.5))
+    receiving.dropped = dropped
+    for seconds in range(2, 200, 10):
+        receiving.take(10, post(seconds))
+    (gap,) = receiving.book.gaps()
+    assert gap.open == bool(dropped)
 
 
 @pytest.mark.parametrize(

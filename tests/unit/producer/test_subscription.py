@@ -1,17 +1,19 @@
 """Rules and feeds change on X and here without a moment in which a wanted post is missed."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from citypulse.producer import reload, spend
-from citypulse.producer.config import Config, Feed, Journal, Spend, X
+from citypulse.producer.config import Config, Feed, Journal, Kafka, Spend, X
 from citypulse.producer.errors import BadInputError, RefusedError
 from citypulse.producer.gaps.book import GapBook
 from citypulse.producer.gaps.file import GapFile
 from citypulse.producer.gaps.heard import Heard
 from citypulse.producer.routes import Routes
+from citypulse.producer.send import replicas
 from citypulse.producer.stream import subscription
 from citypulse.producer.stream.client import BrokenError, XClient
 from citypulse.producer.stream.subscription import Subscription
@@ -42,7 +44,11 @@ class Subscribed:
         self.interrupted += 1
 
     def config(self, *feeds: Feed, **more: object) -> Config:
-        made = {"x": X(base_url=self.server.url, connect_seconds=1), "journal": Journal(str(self.directory))}
+        made = {
+            "x": X(base_url=self.server.url, connect_seconds=1),
+            "journal": Journal(str(self.directory)),
+            "kafka": Kafka(bootstrap_servers=("127.0.0.1:1",)),
+        }
         return Config(feeds=feeds or (Feed("all", ("CA",)),), **(made | more))  # type: ignore[arg-type]
 
     @property
@@ -110,6 +116,15 @@ def test_the_book_and_the_routes_know_of_the_change(subscribed: Subscribed) -> N
     route = Routes(subscribed.directory).find("citypulse/main/uk/1", 0)
     assert route is not None
     assert route.topic == "tweets.uk"
+
+
+def test_a_change_holds_from_a_time_of_xs_as_records_have_it(
+    subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribed.client.clock, "now", lambda: 10**13)
+    subscribed.subscription.change(subscribed.config(Feed("all", ("CA",), topic="other")), subscribed.client)
+    topics = [subscribed.routes.find("citypulse/main/all/2", 10**13 - 1 + n) for n in (0, 1)]
+    assert [found and found.topic for found in topics] == ["tweets", "other"]
 
 
 @pytest.mark.parametrize(
@@ -192,8 +207,48 @@ def test_old_rules_that_could_not_be_deleted_are_deleted_later(
     assert subscribed.on_x.keys() - OTHERS.keys() == {"place_country:GB"}
 
 
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_old_feeds_on_x_and_here(
+    subscribed: Subscribed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, on_x = subscribed.subscription.config, subscribed.on_x
+    monkeypatch.setattr(subscribed.routes, "change", full)
+    config = subscribed.config(Feed("all", ("GB",)))
+    reload.reload(
+        lambda: config,
+        subscribed.subscription,
+        subscribed.client,
+        spend.Spend(tmp_path, Spend(), Disk(), subscribed.client.clock),
+    )
+    assert subscribed.subscription.config is before
+    assert (subscribed.on_x, subscribed.server.changes) == (on_x, [])
+
+
+def test_feeds_that_the_book_of_gaps_cannot_note_are_noted_before_more_is_read(
+    subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribed.book, "wants", full)
+    subscribed.subscription.change(subscribed.config(Feed("all", ("GB",))), subscribed.client)
+    assert subscribed.interrupted == 1
+    subscribed.book.connected(3000, 4000, subscribed.subscription.wanted)
+    current = GapFile(subscribed.directory).current
+    assert current is not None
+    assert current.countries == ("GB",)
+
+
+def test_rules_that_a_full_disk_keeps_from_x_end_nothing(
+    subscribed: Subscribed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribed.routes, "change", full)
+    reload.bring_again(subscribed.subscription, subscribed.client)
+    assert subscribed.server.changes == []
+
+
 def test_a_new_configuration_brings_its_limits(subscribed: Subscribed, tmp_path: Path) -> None:
-    spending = spend.Spend(tmp_path, Spend(posts_per_day=1), Disk())
+    spending = spend.Spend(tmp_path, Spend(posts_per_day=1), Disk(), subscribed.client.clock)
     spending.count(1)
     assert spending.spent()
     config = subscribed.config(spend=Spend(posts_per_day=2))
@@ -207,8 +262,37 @@ def test_a_bad_new_configuration_is_refused_in_the_log(
     def bad() -> Config:
         raise BadInputError("feeds is empty")
 
-    reload.reload(bad, subscribed.subscription, subscribed.client, spend.Spend(tmp_path, Spend(), Disk()))
+    reload.reload(
+        bad,
+        subscribed.subscription,
+        subscribed.client,
+        spend.Spend(tmp_path, Spend(), Disk(), subscribed.client.clock),
+    )
     assert "feeds is empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answers", "taken"),
+    [
+        ([None, None], True),
+        ([None, {"tweets": {}}], False),
+        ([{"tweets": {}}, {"tweets": {}, "tweets.uk": {}}], True),
+    ],
+)
+def test_a_feed_whose_topic_no_broker_knows_is_refused_for_it_would_hold_up_all(
+    subscribed: Subscribed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: list[dict[str, object] | None],
+    taken: bool,
+) -> None:
+    monkeypatch.setattr(replicas, "ask_once", lambda *_: (answers, None))
+    config = subscribed.config(Feed("all", ("CA",)), Feed("uk", ("GB",), topic="tweets.uk"))
+    spending = spend.Spend(tmp_path, Spend(), Disk(), subscribed.client.clock)
+    reload.reload(lambda: config, subscribed.subscription, subscribed.client, spending)
+    assert (subscribed.subscription.config is config) == taken
+    assert ("no broker knows the topic tweets.uk" in capsys.readouterr().out) == (not taken)
 
 
 def test_what_search_is_asked_is_as_long_as_the_account_may(tmp_path: Path, server: FakeX) -> None:

@@ -39,3 +39,10 @@ def test_a_claim_dies_with_its_process() -> None:
         other.kill()
         other.wait(30)
     token.claim(SECRET).close()
+
+
+def test_it_is_named_however_often_it_is_asked_for() -> None:
+    with token.claim(SECRET):
+        for _ in range(20):
+            with pytest.raises(BadInputError, match=f"process {os.getpid()},"):
+                token.claim(SECRET)

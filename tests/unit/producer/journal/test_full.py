@@ -219,6 +219,80 @@ class TestDropNewest:
         dropped.Dropped(tmp_path, lambda *span: told.append(span)).tell()
         assert told == [(AT, AT + 5, 2)]
 
+    def test_a_span_begins_where_x_was_heard_last_for_messages_may_be_long_under_way(
+        self, tmp_path: Path
+    ) -> None:
+        told: list[tuple[int, int, int]] = []
+        running = Running(
+            tmp_path,
+            max_bytes=1000,
+            when_full="drop_newest",
+            on_dropped=lambda *span: told.append(span),
+            heard=lambda: AT - 45_000,
+        )
+        running.put(b"x" * 2000)
+        running.until_full("size")
+        running.put(b"sent half a minute before it was read")
+        running.until(lambda: running.committer.dropped == 1, "it dropped")
+        running.close()
+        assert told == [(AT - 45_000, AT, 1)]
+
+    def test_a_span_that_lasts_is_told_of_in_parts_that_leave_nothing_out(self, tmp_path: Path) -> None:
+        told: list[tuple[int, int, int]] = []
+        book = dropped.Dropped(tmp_path, lambda *span: told.append(span))
+        minutes = range(0, 30 * 60_000, 60_000)
+        for minute in minutes:
+            book.add([(AT + minute, b"a"), (AT + minute + 10, b"b")], "size")
+        assert len(told) == 5
+        book.end()
+        assert sum(count for _, _, count in told) == 2 * len(minutes)
+        assert [told[n][1] for n in range(5)] == [told[n + 1][0] for n in range(5)]
+        assert (told[0][0], told[-1][1]) == (AT, AT + minutes[-1] + 10)
+        assert sum(span.count for span in dropped.load(tmp_path)) == 2 * len(minutes)
+
+    def test_a_span_that_a_full_disk_keeps_from_being_told_is_told_later(self, tmp_path: Path) -> None:
+        told: list[tuple[int, int, int]] = []
+        full = True
+
+        def tell(*span: int) -> None:
+            if full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            told.append(span)  # type: ignore[arg-type]
+
+        running = Running(tmp_path, max_bytes=1000, when_full="drop_newest", on_dropped=tell)
+        running.put(b"x" * 2000)
+        running.until_full("size")
+        running.put(b"dropped")
+        running.until(lambda: running.committer.dropped == 1, "it dropped")
+        running.acknowledge()
+        running.until_full("")
+        running.close()
+        assert (running.error, told) == (None, [])
+        full = False
+        dropped.Dropped(tmp_path, tell).tell()
+        assert told == [(AT, AT, 1)]
+
+    def test_what_the_disk_has_no_room_to_note_counts_as_not_journaled(self, disk: Disk) -> None:
+        running = Running(ROOT, when_full="drop_newest")
+        running.put(b"accepted")
+        running.until_durable(2)
+        fill(disk)
+        running.put(b"dropped")
+        running.until(lambda: running.committer.dropped == 1, "it dropped")
+        assert dropped.load(ROOT) == []
+        assert running.committer.unjournaled == 1
+        disk.capacity = None
+
+        def taken() -> bool:
+            running.put(b"taken")
+            time.sleep(0.1)
+            return running.committer.durable > 2
+
+        running.until(taken, "room found again")
+        running.until(lambda: running.committer.unjournaled == 0, "all noted")
+        assert sum(span.count for span in dropped.load(ROOT)) == running.committer.dropped
+        running.close()
+
     def test_a_clock_set_back_makes_no_span_that_ends_before_it_starts(self, tmp_path: Path) -> None:
         book = dropped.Dropped(tmp_path, None)
         book.add([(AT, b"a")], "disk")
@@ -231,7 +305,7 @@ class TestDropNewest:
         book.add([(AT, b"a")], "disk")
         spans = dropped.load(tmp_path)
         assert len(spans) == dropped.KEPT
-        assert spans[0].count == 1
+        assert sum(span.count for span in spans) == sum(range(dropped.KEPT)) + 1
         assert spans[-1].cause == "disk"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from citypulse.producer.journal import cursor, files, segment, setaside
-from citypulse.producer.journal.writer import PRUNED_AT_ONCE, Writer
+from citypulse.producer.journal.writer import PRUNED_AT_ONCE, SEGMENT_SECONDS, Writer
 
 AT = 1_700_000_000_000
 
@@ -95,3 +95,32 @@ def test_nothing_is_deleted_while_somebody_rewrites(tmp_path: Path, writer: Writ
         assert starts(tmp_path) == before
     writer.prune(101, 0, needs_room=False)
     assert starts(tmp_path) == before[-1:]
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_what_kafka_has_is_not_kept_for_long_although_nothing_more_comes(
+    tmp_path: Path, reopened: bool
+) -> None:
+    now = [1000.0]
+    writer = Writer(tmp_path, 1 << 20, lambda: now[0])
+    now[0] += 10 * SEGMENT_SECONDS
+    writer.append([(AT, b"what somebody said")])
+    cursor.store(tmp_path, 2)
+    if reopened:
+        writer.close()
+        writer = Writer(tmp_path, 1 << 20, lambda: now[0])
+    for _ in range(2):
+        writer.rotate_old()
+        writer.prune(2, 0, needs_room=False)
+        assert starts(tmp_path) == [1]
+        now[0] += SEGMENT_SECONDS / 2
+    for _ in range(5):
+        writer.rotate_old()
+        writer.prune(2, 0, needs_room=False)
+        assert starts(tmp_path) == [2]
+        now[0] += SEGMENT_SECONDS
+    assert not [path for path in tmp_path.iterdir() if b"somebody" in path.read_bytes()]
+    writer.append([(AT, b"goes on")])
+    writer.rotate_old()
+    assert starts(tmp_path) == [2]
+    writer.close()

@@ -8,7 +8,8 @@ import click
 
 from citypulse.producer import logs
 from citypulse.producer.config import Config, Feed, bearer_token, environment, load
-from citypulse.producer.errors import StopError
+from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.journal import files
 from citypulse.producer.journal.tools import commands as journal_commands
 
 _EPILOG = """\b
@@ -32,8 +33,12 @@ class _Group(click.Group):
         try:
             return super().main(*args, **kwargs)
         except StopError as error:
-            click.echo(f"citypulse-producer: {error}", err=True)
-            sys.exit(error.exit_code)
+            stop = error
+        except OSError as error:
+            remedy = ": free some disk" if files.is_short(error) else ""
+            stop = (ShortError if files.is_short(error) else StopError)(f"{error}{remedy}")
+        click.echo(f"citypulse-producer: {stop}", err=True)
+        sys.exit(stop.exit_code)
 
 
 @click.group(cls=_Group, epilog=_EPILOG)
@@ -124,7 +129,11 @@ def check(**options: Any) -> None:
     help="What replay wrote down; again for each file.",
 )
 @click.option(
-    "--wait", type=float, default=30.0, show_default=True, help="Seconds for the journal to drain first."
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds for the journal to drain first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def ledger(truths: tuple[Path, ...], wait: float, as_json: bool, **options: Any) -> None:
@@ -187,7 +196,9 @@ def apply(**options: Any) -> None:
 
 @main.command(epilog=_EPILOG)
 @_options
-@click.option("--price", type=float, help="USD per post; spend.price_per_post, where it is not given.")
+@click.option(
+    "--price", type=click.FloatRange(min=0), help="USD per post; spend.price_per_post, where it is not given."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def estimate(price: float | None, as_json: bool, **options: Any) -> None:
     """Say how many posts the feeds would bring, and what they cost, before one connects.

@@ -235,6 +235,7 @@ def load(
     except settings.BadSettingError as error:
         raise BadInputError(str(error)) from error
     if feed:
+        _check_options(feed)
         others = tuple(other for other in config.feeds if other.name != feed.name)
         config = msgspec.structs.replace(config, feeds=(*others, feed))
     _check(config, only_x=only_x)
@@ -245,9 +246,11 @@ def bearer_token(config: Config, environment: Mapping[str, str]) -> str:
     """The token for X.
 
     Raises:
-        BadInputError: there is none, or its file cannot be read.
+        BadInputError: there is none, its file cannot be read, or no header could carry it.
     """
     if token := environment.get("X_BEARER_TOKEN", "").strip():
+        if not _is_token(token):
+            raise BadInputError("X_BEARER_TOKEN holds no bearer token: it is one word of ASCII characters")
         return token
     name = environment.get("X_BEARER_TOKEN_FILE") or config.x.bearer_token_file
     if not name:
@@ -259,9 +262,27 @@ def bearer_token(config: Config, environment: Mapping[str, str]) -> str:
         token = Path(name).read_text().partition("\n")[0].strip()
     except OSError as error:
         raise BadInputError(f"x.bearer_token_file = {name} cannot be read ({error.strerror})") from error
-    if not token or not token.isascii():
+    except UnicodeDecodeError:
+        token = ""
+    if not _is_token(token):
         raise BadInputError(f"x.bearer_token_file = {name} holds no bearer token: put it on the first line")
     return token
+
+
+def _is_token(text: str) -> bool:
+    """Whether a header can carry it. What cannot would be quoted in the error of whoever tries."""
+    return bool(re.fullmatch(r"[!-~]+", text))
+
+
+def _check_options(feed: Feed) -> None:
+    """The command line makes a feed without the checks that a file goes through."""
+    try:
+        msgspec.convert(msgspec.to_builtins(feed), Feed)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at `$.")
+        key = place.rstrip("`")
+        option = "--feed" if key == "name" else f"--{key}"
+        raise BadInputError(f"{option} = {getattr(feed, key)!r} cannot be: {what.lower()}") from error
 
 
 def _check(config: Config, *, only_x: bool) -> None:

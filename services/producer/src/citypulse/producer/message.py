@@ -5,7 +5,7 @@ Only the parts that an event needs are decoded; the decoder passes the rest over
 
 import datetime
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -59,6 +59,9 @@ class Parsed(NamedTuple):
     """
 
 
+_Id = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
+"""An id of X's is a positive int64, and so is that of an event."""
+
 Parse = Callable[[bytes, int], Parsed]
 """Takes a payload and when it was received (ms since the epoch); raises `UnusableError`."""
 
@@ -74,14 +77,14 @@ class _Geo(msgspec.Struct):
 
 class _Reference(msgspec.Struct):
     type: str
-    id: int
+    id: _Id
 
 
 class _Data(msgspec.Struct):
-    id: int
-    author_id: int | None = None
+    id: _Id
+    author_id: _Id | None = None
     created_at: datetime.datetime | None = None
-    edit_history_tweet_ids: list[int] | None = None
+    edit_history_tweet_ids: list[_Id] | None = None
     geo: _Geo | None = None
     referenced_tweets: list[_Reference] | None = None
 
@@ -134,7 +137,7 @@ def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) 
     matches: dict[tuple[int, tuple[str | None, ...]], _Match] = {}
     if routes is None:
         routes = Routes()
-        routes.change(config, rules)
+        routes.change(config, rules, 0)
     find, epoch_at = routes.find, routes.epoch
     prefix, default, source = tag_prefix(config.name), config.topic("tweets"), config.name
 

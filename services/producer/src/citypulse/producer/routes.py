@@ -6,7 +6,6 @@ epoch in which it was received. The epochs are kept in the file `routes.json` of
 """
 
 import threading
-import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from citypulse.producer.stream.rules import Rule, feed_of
 
 NAME = "routes.json"
 _KEPT = 50
-"""Epochs that are remembered; a journal spans days, and feeds change rarely."""
+"""Epochs that are told apart; a journal spans days, and feeds change rarely. Older ones become one."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -52,7 +51,7 @@ class Routes:
         if self._path and self._path.exists():
             try:
                 self._epochs = msgspec.json.decode(self._path.read_bytes(), type=tuple[_Epoch, ...])
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise BadInputError(
                     f"{self._path} cannot be read ({error}): remove it; what waits in the journal then goes"
                     " to the topics that are configured now"
@@ -63,13 +62,13 @@ class Routes:
         """Whether anything is known."""
         return bool(self._epochs)
 
-    def change(self, config: Config, rules: Sequence[Rule], now: int | None = None) -> None:
+    def change(self, config: Config, rules: Sequence[Rule], now: int) -> None:
         """Let tags mean what the rules say from now on; on disk before this returns.
 
         Args:
             config: whose feeds name the topics.
             rules: with the tags that they have on X.
-            now: ms since the epoch by this host's clock, as records are timed.
+            now: X's time, ms since the epoch, as records are timed.
 
         Raises:
             OSError: nothing has changed.
@@ -79,10 +78,9 @@ class Routes:
         with self._lock:
             if self._epochs and self._epochs[-1].tags == tags:
                 return
-            since = time.time_ns() // 1_000_000 if now is None else now
             # A clock that was set back must not make the newest epoch older than the one before.
-            since = max(since, self._starts[-1] + 1) if self._epochs else 0
-            epochs = (*self._epochs[-(_KEPT - 1) :], _Epoch(since, tags))
+            since = max(now, self._starts[-1] + 1) if self._epochs else 0
+            epochs = _bounded((*self._epochs, _Epoch(since, tags)))
             if self._path:
                 files.replace(self._path, msgspec.json.encode(epochs))
             # The starts last: a reader that sees the new one finds its epoch.
@@ -97,8 +95,8 @@ class Routes:
     def find(self, tag: str, received: int) -> Route | None:
         """What a tag meant when a message was received.
 
-        A rule outlives its epoch for a moment, and may begin a moment early by this host's clock: then the
-        nearest epoch that knows the tag answers.
+        A rule outlives its epoch for a moment, and may begin a moment early: then the nearest epoch that
+        knows the tag answers.
         """
         epochs = self._epochs
         at = max(bisect_right([epoch.since for epoch in epochs], received) - 1, 0)
@@ -106,3 +104,14 @@ class Routes:
             if route := epoch.tags.get(tag):
                 return route
         return None
+
+
+def _bounded(epochs: tuple[_Epoch, ...]) -> tuple[_Epoch, ...]:
+    """The newest epochs; those before them as one, that no tag is forgotten."""
+    old, kept = epochs[: -(_KEPT - 1)], epochs[-(_KEPT - 1) :]
+    if not old:
+        return kept
+    tags: dict[str, Route] = {}
+    for epoch in old:
+        tags |= epoch.tags
+    return (_Epoch(old[0].since, tags), *kept)

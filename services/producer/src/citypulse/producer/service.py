@@ -3,6 +3,7 @@
 stream     X → lines                    ends when asked, or when X refuses
 filling    recent search → lines        ends when asked; only where x.search is set
 retweets   journal → rules on X         ends when asked; only where retweets are enabled
+changes    SIGHUP → feeds, rules, spend  ends with the process
 committer  lines → journal              ends after the stream
 sender     journal → Kafka              ends after the committer, drained or out of time
 brokers    looks at the brokers         ends with the sender
@@ -12,6 +13,7 @@ http       /metrics, /healthz, /readyz  ends with the process
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import structlog
 from citypulse.producer import health, message, metrics
 from citypulse.producer import reload as reloading
 from citypulse.producer.config import Config
-from citypulse.producer.errors import ShortError, StopError
+from citypulse.producer.errors import RefusedError, ShortError, StopError
 from citypulse.producer.gaps.book import GapBook
 from citypulse.producer.gaps.filling import Filling
 from citypulse.producer.gaps.heard import Heard
@@ -110,6 +112,10 @@ def run(config: Config, token: str, read: Callable[[], Config] | None = None) ->
 
 
 def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
+    # A handler may interrupt the main thread anywhere, so that it must take no lock that is held there.
+    signals = deque[int]()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: signals.append(number))
     directory = Path(config.journal.dir)
     wanted = rules.configured(config)
     writer = Writer(directory, config.journal.segment_bytes)
@@ -124,17 +130,18 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         journal.reserve_bytes,
         journal.set_aside_days * 86400,
         on_dropped=lambda start, end, _: book.dropped(start, end),
+        heard=lambda: heard.value,
     )
+    client = XClient(config.x, token)
     routes = Routes(directory)
     if not routes:
-        routes.change(config, wanted)
-    client = XClient(config.x, token)
+        routes.change(config, wanted, client.clock.now())
     heard = Heard(directory, committer)
     book = GapBook(directory, config.name, heard)
     candidates = Candidates(config.name)
     recalled = Recalled(config, candidates.sent) if config.retweets.enabled else None
     sender = Sender(config, message.parser(config, wanted, routes), committer, book, recalled)
-    spend = Spend(directory, config.spend, committer)
+    spend = Spend(directory, config.spend, committer, client.clock)
     subscription = Subscription(config, routes, book, client.interrupt)
     book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)
     threads = _Threads()
@@ -143,10 +150,9 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     _watch(writer, committer, sender, book, client.clock)
     status = health.Health(threads.alive, sender)
     server = health.serve(config.http, status)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
-
+    changes = reloading.Changes(
+        read, subscription, XClient(config.x, token, client.clock), spend, sender.watch, stopping, hung_up
+    )
     threads.start("http", server.serve_forever)
     threads.start("brokers", sender.replicas.run)
     threads.start("sender", sender.run)
@@ -161,16 +167,15 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         watch = Watch(config, watching, subscription, committer, candidates, recalled.done, stopping)
         begin = sender.acknowledged
         threads.start("retweets", lambda: watch.run(begin))
+    threads.start("changes", changes.run)
     log.info("producer: started", name=config.name, run=config.run, journal=journal.dir, x=config.x.base_url)
-    changing = XClient(config.x, token, client.clock)
-    while not stopping.is_set() and not threads.failure:
-        threads.wait(lambda: stopping.is_set() or hung_up.is_set(), reloading.AGAIN_SECONDS)
-        if hung_up.is_set():
-            hung_up.clear()
-            reloading.reload(read, subscription, changing, spend)
-            sender.watch(subscription.config)
-        elif subscription.stale and metrics.stream_is("connected"):
-            reloading.bring_again(subscription, changing)
+    while not threads.failure:
+        threads.wait(lambda: bool(signals))
+        if not signals:
+            continue
+        if signals.popleft() != signal.SIGHUP:
+            break
+        hung_up.set()
 
     log.info("producer: stops", failed=bool(threads.failure))
     stopping.set()
@@ -184,7 +189,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     if committer.unjournaled:
         log.error("producer: messages were read and could not be journaled", messages=committer.unjournaled)
     _close(book, spend, client.clock, "failed" if threads.failure else "stopped")
-    sender.stop(config.stop_seconds if not threads.failure else 1.0)
+    sender.stop(config.stop_seconds if not threads.failure or _may_drain(*threads.failure) else 1.0)
     threads.ended("sender", config.stop_seconds + 10)
     sender.replicas.stop()
     server.shutdown()
@@ -233,6 +238,11 @@ def _watch(writer: Writer, committer: Committer, sender: Sender, book: GapBook, 
     metrics.unacknowledged_age.set_function(sender.in_flight.oldest_seconds)
 
 
+def _may_drain(_thread: str, error: BaseException) -> bool:
+    """Whether Kafka is still to have what it can take: whom X refuses is not started again by itself."""
+    return isinstance(error, RefusedError)
+
+
 def _raise(thread: str, error: BaseException) -> None:
     if isinstance(error, StopError):
         raise error
@@ -241,4 +251,6 @@ def _raise(thread: str, error: BaseException) -> None:
             f"{thread}: {_SHORT_OF[error.errno]} is short ({error}): free some;"
             " what was accepted is safe in the journal"
         ) from error
+    if isinstance(error, MemoryError):
+        raise ShortError(f"{thread}: memory is short: give it more; what was accepted is safe") from error
     raise StopError(f"{thread} died: {type(error).__name__}: {error}") from error

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -38,24 +39,32 @@ class Counts(msgspec.Struct):
     sequence: int = 0
 
 
+class Clock(Protocol):
+    """What of X's clock is looked at."""
+
+    answered: bool
+    """Whether X has answered: until then, the time is this host's, which may be wrong."""
+
+    def now(self) -> int:
+        """X's time, ms since the epoch."""
+
+
 class Spend:
     """The counts, which the stream and the search add to."""
 
-    def __init__(
-        self, directory: Path, limits: Limits, journal: Journal, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, directory: Path, limits: Limits, journal: Journal, clock: Clock) -> None:
         """Read the counts, and add what was journaled after they were written.
 
         Args:
             directory: the journal's.
             limits: posts per period.
             journal: whose `durable` is where the journal ends.
-            now: seconds since the epoch.
+            clock: of X, whose days and months are counted.
         """
         self._path = directory / NAME
         self._lock = threading.RLock()
         self._journal = journal
-        self._now = now
+        self._clock = clock
         self._counts = load(directory)
         self._written_at = 0.0
         self._warned: set[str] = set()
@@ -63,7 +72,6 @@ class Spend:
         self._limits = limits
         if self._counts.sequence:
             self._recount(directory)
-        self._turn(now())
         self._watch()
 
     def limit(self, limits: Limits) -> None:
@@ -75,7 +83,7 @@ class Spend:
     def count(self, posts: int) -> None:
         """X has delivered so many posts, which were handed to the journal before this call."""
         with self._lock:
-            self._turn(self._now())
+            self._turn(self._clock.now() / 1000)
             self._counts.day_posts += posts
             self._counts.month_posts += posts
             self._warn()
@@ -85,9 +93,10 @@ class Spend:
     def spent(self) -> str:
         """Why nothing more may be read, in a sentence that says what to do; empty while something may."""
         with self._lock:
-            self._turn(self._now())
+            if self._clock.answered:
+                self._turn(self._clock.now() / 1000)
             for period, used, limit in self._used():
-                if limit and used >= limit:
+                if limit and used >= limit and not self._may_be_over(period):
                     return (
                         f"X has delivered {used} posts in this UTC {period}, and spend.posts_per_{period}"
                         f" = {limit}: reading goes on when the {period} turns, or when that is raised and"
@@ -119,19 +128,25 @@ class Spend:
         yield "day", self._counts.day_posts, self._limits.posts_per_day
         yield "month", self._counts.month_posts, self._limits.posts_per_month
 
+    def _may_be_over(self, period: str) -> bool:
+        """Whether this host says that the period is over, and X is still to be asked for the time."""
+        now = self._clock.now() / 1000
+        return not self._clock.answered and _name(period, now) > getattr(self._counts, period)
+
     def _turn(self, at: float) -> None:
-        """Begin a new day or month where `at`, seconds since the epoch, lies in one."""
+        """Begin a new day or month where `at`, X's time in seconds since the epoch, lies in one."""
         if (day := at // _DAY_SECONDS) == self._day:
             return
         self._day = day
-        moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
-        for period, pattern in _PERIODS.items():
-            name = moment.strftime(pattern)
-            # A clock that was set back must not give the money of a period a second time.
-            if name > getattr(self._counts, period):
+        for period in _PERIODS:
+            name, counted = _name(period, at), getattr(self._counts, period)
+            if name > counted:
                 setattr(self._counts, period, name)
                 setattr(self._counts, f"{period}_posts", 0)
                 self._warned.discard(period)
+            elif counted > _name(period, at + _DAY_SECONDS):
+                # A clock that was far ahead has begun it, and it would not end for as long.
+                setattr(self._counts, period, name)
 
     def _recount(self, directory: Path) -> None:
         reader = Reader(directory, self._counts.sequence, lambda *_: None)
@@ -164,6 +179,11 @@ def load(directory: Path) -> Counts:
         return msgspec.json.decode((directory / NAME).read_bytes(), type=Counts)
     except FileNotFoundError:
         return Counts()
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         log.warning("spend: counting begins anew, since the file cannot be read", reason=str(error))
         return Counts()
+
+
+def _name(period: str, at: float) -> str:
+    """Of the day or month in which a time lies, in seconds since the epoch."""
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime(_PERIODS[period])

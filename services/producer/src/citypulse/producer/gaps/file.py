@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from citypulse.events.gap import Gap
-from citypulse.producer.journal import files
+from citypulse.producer.journal import files, reserve
 
 log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class GapFile:
         for line in lines:
             try:
                 self._take(_decoder.decode(line))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 log.warning("gaps: a line cannot be read", file=str(self._path), reason=str(error))
         self._lines = len(lines)
 
@@ -128,10 +128,24 @@ class GapFile:
             self.unpublished.discard(line.id)
 
     def _append(self, line: _Line, *, sync: bool) -> None:
+        data = msgspec.json.encode(line) + b"\n"
+        reserve.with_room(self._path.parent, lambda: self._write(data, sync=sync))
+        self._sound += len(data)
+        self._lines += 1
+        self._take(line)
+        if self._lines > 4 * (len(self.entries) + len(self.wanted)) + 1000 or len(self.entries) > KEPT:
+            try:
+                self._rewrite()
+            except OSError as error:
+                if not files.is_short(error):
+                    raise
+                # The line is on disk; a longer file is no harm.
+                log.warning("gaps: the disk has no room to write the file anew", reason=str(error))
+
+    def _write(self, data: bytes, *, sync: bool) -> None:
         if self._descriptor is None:
             self._open()
         assert self._descriptor is not None  # noqa: S101
-        data = msgspec.json.encode(line) + b"\n"
         try:
             files.append(self._descriptor, data)
             if sync:
@@ -139,11 +153,6 @@ class GapFile:
         except OSError:
             files.truncate(self._descriptor, self._sound)
             raise
-        self._sound += len(data)
-        self._lines += 1
-        self._take(line)
-        if self._lines > 4 * (len(self.entries) + len(self.wanted)) + 1000 or len(self.entries) > KEPT:
-            self._rewrite()
 
     def _open(self) -> None:
         if self._path.exists():

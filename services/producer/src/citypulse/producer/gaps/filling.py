@@ -37,7 +37,7 @@ _PUT_RECORDS = 200
 
 
 class _StoppedError(Exception):
-    """The producer stops, or may spend no more for now."""
+    """The producer stops, may spend no more for now, or has no room."""
 
 
 class Filling:
@@ -80,6 +80,9 @@ class Filling:
 
     def fill_all(self) -> None:
         """Fill the gaps that can be filled now."""
+        if self._committer.full or not self._client.clock.answered:
+            # What is found could not be kept; or which gaps search reaches is only this host's opinion.
+            return
         now = self._client.clock.earliest()
         # Backfill first: it costs nothing. What it reaches is left to it.
         reached = now - self._x.backfill_minutes * 60_000
@@ -151,6 +154,7 @@ class Filling:
 
     def _journal(self, found: dict[int, tuple[search.Found, list[str]]], known: set[int]) -> None:
         """Have what is new in the journal, on disk before this returns."""
+        dropped = self._committer.dropped
         new = [search.message(*found[post]) for post in sorted(found.keys() - known)]
         for n in range(0, len(new), _PUT_RECORDS):
             now = self._client.clock.now()
@@ -161,3 +165,6 @@ class Filling:
             if self._stopping.is_set():
                 raise _StoppedError
             self._sleep(0.05)
+        if self._committer.dropped != dropped:
+            # It may be what was found that was dropped: the slice is searched again.
+            raise _StoppedError

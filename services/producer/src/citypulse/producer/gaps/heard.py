@@ -34,7 +34,7 @@ class Journal(Protocol):
 
     @property
     def unjournaled(self) -> int:
-        """How many payloads were handed over and are not on disk."""
+        """How many payloads were handed over and are not on disk, nor noted there as dropped."""
 
 
 def handed_over(journal: Journal) -> int:
@@ -69,7 +69,11 @@ class Heard:
         """Everything that X sent before `at` was handed to the journal before this call."""
         with self._lock:
             if at > (self._marks[-1][0] if self._marks else self.value or 0):
-                self._marks.append((at, handed_over(self._journal)))
+                needed = handed_over(self._journal)
+                # An earlier one may ask for more than there will be: this one says all that it does.
+                while self._marks and self._marks[-1][1] >= needed:
+                    self._marks.pop()
+                self._marks.append((at, needed))
 
     def advance(self) -> int | None:
         """Move the bound as far as the disk allows, and the file behind it; returns the bound."""

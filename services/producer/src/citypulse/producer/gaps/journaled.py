@@ -62,7 +62,7 @@ def post_id(payload: bytes) -> int | None:
     """The id of a message's post; None where it has none."""
     try:
         return _decoder.decode(payload).data.id
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -45,6 +45,7 @@ class Committer:
         reserve_bytes: int = 0,
         set_aside_seconds: float = 7 * 86400.0,
         on_dropped: OnDropped | None = None,
+        heard: Callable[[], int | None] = lambda: None,
     ) -> None:
         """Commit after so many records, or so long after the first of them, whichever comes first.
 
@@ -57,6 +58,7 @@ class Committer:
             reserve_bytes: room that is kept for a clean stop on a full disk.
             set_aside_seconds: how long what was set aside is kept.
             on_dropped: told by `run` of each span in which messages were dropped; see `dropped`.
+            heard: gives until when everything that was sent is in the journal; see `dropped`.
         """
         self._writer = writer
         self._group_records = group_records
@@ -64,7 +66,7 @@ class Committer:
         self._max_bytes = max_bytes
         self._when_full = when_full
         self._upkeep = Upkeep(writer, reserve_bytes, set_aside_seconds)
-        self._dropped = Dropped(writer.directory, on_dropped)
+        self._dropped = Dropped(writer.directory, on_dropped, heard)
         self._changed = threading.Condition()
         self._pending: _Group = []
         self._group: _Group = []
@@ -97,9 +99,14 @@ class Committer:
 
     @property
     def unjournaled(self) -> int:
-        """How many payloads were handed over and are neither on disk nor dropped."""
+        """How many payloads were handed over, and are neither on disk nor, there, noted as dropped."""
         with self._changed:
-            return len(self._pending) + len(self._group)
+            return len(self._pending) + len(self._group) + self._dropped.unnoted
+
+    @property
+    def dropped(self) -> int:
+        """How many payloads were dropped so far."""
+        return self._dropped.total
 
     @property
     def fill(self) -> float:
@@ -206,14 +213,15 @@ class Committer:
                 self._pending = group + self._pending
                 self._pending_bytes += sum(len(payload) for _, payload in group)
             raise
+        if self._full == "disk":
+            # Before more is heard of X: a kill must not come between.
+            self._is_full("")
         with self._changed:
             self._group = []
             self.durable = self._writer.next_sequence
             self._changed.notify_all()
         metrics.accepted.inc(len(group))
         metrics.commits.inc()
-        if self._full == "disk":
-            self._is_full("")
 
     def _take(self) -> _Group:
         with self._changed:

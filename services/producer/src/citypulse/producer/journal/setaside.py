@@ -183,9 +183,12 @@ def _lines(path: Path) -> list[bytes]:
 
 def _decoded(line: bytes) -> Entry | None:
     try:
-        return msgspec.json.decode(line, type=Entry)
-    except msgspec.DecodeError:
+        entry = msgspec.json.decode(line, type=Entry)
+        entry.content()
+    except (msgspec.DecodeError, ValueError):
+        # A line that is torn, or has bytes that went bad.
         return None
+    return entry
 
 
 def _append(path: Path, line: bytes) -> None:

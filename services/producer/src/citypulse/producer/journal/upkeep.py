@@ -55,6 +55,8 @@ class Upkeep:
             self._try(lambda: self._writer.prune(*acknowledged, full))
         if files.exists(self._directory / ROTATE):
             self._try(self._rotate)
+        if not full:
+            self._try(self._writer.rotate_old)
         now = self._monotonic()
         if not full and now >= self._next_reserve:
             self._next_reserve = now + _RESERVE_SECONDS

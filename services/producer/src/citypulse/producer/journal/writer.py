@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -14,13 +14,20 @@ from citypulse.producer.journal.setaside import SetAside
 PRUNED_AT_ONCE = 8
 """Segments that one pass deletes at most: what comes from X waits meanwhile."""
 
+SEGMENT_SECONDS = 900.0
+"""For how long records go into one segment: the newest is never deleted, and on a quiet stream would keep for
+days what Kafka has.
+"""
+
 log = structlog.get_logger()
 
 
 class Writer:
     """The one writer of a journal. Not for several threads at once."""
 
-    def __init__(self, directory: Path, segment_bytes: int) -> None:
+    def __init__(
+        self, directory: Path, segment_bytes: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         """Open a journal, making it if need be; cut what a crash left half written.
 
         Reads no more than the newest segment that has records.
@@ -28,6 +35,7 @@ class Writer:
         Args:
             directory: where the journal lives.
             segment_bytes: size at which a new segment begins.
+            monotonic: seconds, for what a new segment begins after.
 
         Raises:
             BadInputError: another process writes it, it is of another format, or the directory is not to be
@@ -37,6 +45,8 @@ class Writer:
         """
         self._directory = directory
         self._segment_bytes = segment_bytes
+        self._monotonic = monotonic
+        self._begun = monotonic()
         self._set_aside = SetAside(directory)
         self._lock = lock.acquire(directory)
         self._descriptor: int | None = None
@@ -85,6 +95,8 @@ class Writer:
         except OSError as error:
             self._take_back(self._descriptor, error)
             raise
+        if self._size <= segment.HEADER_SIZE:
+            self._begun = self._monotonic()
         self._size += len(data)
         self._sizes[self._segments[-1][0]] = self._size
         self.next_sequence += len(records)
@@ -105,6 +117,11 @@ class Writer:
         self._descriptor, self._size = descriptor, len(head)
         self._segments.append((self.next_sequence, path))
         self._sizes[self.next_sequence] = self._size
+
+    def rotate_old(self) -> None:
+        """Begin a new segment where records have gone into the newest for long enough. Raises as `rotate`."""
+        if self._monotonic() - self._begun >= SEGMENT_SECONDS:
+            self.rotate()
 
     def prune(self, before: int, keep_seconds: float, needs_room: bool) -> None:
         """Delete segments whose records are all acknowledged, once they are old enough; a few at a time.
@@ -168,7 +185,8 @@ class Writer:
             first, path = self._segments[-1]
             descriptor = files.open_to_append(path)
             data = files.read_back(descriptor)
-            sound = segment.parse_header(path, data) is not None
+            header = segment.parse_header(path, data)
+            sound = header is not None
             last, end = segment.last_record(data, segment.HEADER_SIZE if sound else 0, first - 1)
             # A segment's name alone says that every sequence before it was given, and so does a cursor ahead
             # of the last record.
@@ -181,6 +199,8 @@ class Writer:
             self._sizes[first] = end
             empty = last < first
             if goes_on and not (empty and len(self._segments) > 1):
+                age = time.time() - header.created / 1000 if header else 0.0
+                self._begun = self._monotonic() - min(max(age, 0.0), SEGMENT_SECONDS)
                 self._descriptor, self._size = descriptor, end
                 return True
             files.close(descriptor)

@@ -112,6 +112,14 @@ def ask_once(config: Config, names: frozenset[str]) -> tuple[list[Topics | None]
             probe.close()
 
 
+def missing_topics(config: Config) -> list[str]:
+    """The feeds' topics that no broker knows, of those that answer; none where no broker does."""
+    feeds = frozenset(config.topic(feed.topic) for feed in config.feeds)
+    answers, _ = ask_once(config, feeds)
+    heard = [answer for answer in answers if answer is not None]
+    return sorted(topic for topic in feeds if heard and not any(topic in answer for answer in heard))
+
+
 def _probes(config: Config) -> list[Probe]:
     client_id = f"citypulse-producer-{config.name}-probe"
     return [Probe(config.kafka, server, client_id) for server in config.kafka.bootstrap_servers]

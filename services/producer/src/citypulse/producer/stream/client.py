@@ -32,6 +32,8 @@ from citypulse.producer.stream.xclock import XClock
 __all__ = ["FIELDS", "BrokenError", "HttpError", "StalledError", "XClient"]
 
 READ_BYTES = 256 << 10
+MAX_LINE_BYTES = 8 << 20
+"""Of a line that has not ended: a message has a few kB, and what does not end would take all memory."""
 
 FIELDS = {
     "tweet_fields": ["author_id", "created_at", "edit_history_tweet_ids", "geo", "referenced_tweets"],
@@ -58,7 +60,9 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         """Learns X's time from every answer."""
         self.session = Session(x, token, self.clock)
         self._closing = threading.Event()
+        self._interrupted = threading.Event()
         self._closed_at = 0.0
+        self._what = ""
         self._response: requests.Response | None = None
 
     def rules(self) -> list[Existing]:
@@ -68,7 +72,11 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
             RefusedError: X does not let the token.
             HttpError, BrokenError: it may do better later.
         """
-        answer = self._call(self.get_rules, _STREAM)
+        found: list[Existing] = self._call(self._rules, _STREAM)
+        return found
+
+    def _rules(self) -> list[Existing]:
+        answer = self.get_rules()
         return [Existing(str(rule.id), rule.tag or "", rule.value) for rule in answer.data or ()]
 
     def delete(self, rules: list[Existing]) -> None:
@@ -149,6 +157,8 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
             rest = b""
             while chunk := self._read(response):
                 *lines, rest = (rest + chunk if rest else chunk).split(b"\n")
+                if len(rest) > MAX_LINE_BYTES:
+                    raise BrokenError(f"a line of more than {MAX_LINE_BYTES} bytes")
                 if lines:
                     yield [line[:-1] if line.endswith(b"\r") else line for line in lines]
             # What was cut by our own end is the beginning of a message, which X has not finished.
@@ -168,7 +178,15 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         self.interrupt()
 
     def interrupt(self) -> None:
-        """End the connection that there is, from another thread; it is made again."""
+        """End the connection that there is, or is being made, from another thread; it is made again."""
+        self._interrupted.set()
+        self._shut_down()
+
+    def resume(self) -> None:
+        """Let no `interrupt` before this end the connections after it."""
+        self._interrupted.clear()
+
+    def _shut_down(self) -> None:
         response = self._response
         if response is not None:
             try:
@@ -194,6 +212,23 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
                     "if the account has no backfill, set x.backfill_minutes = 0" if asked else "",
                 )
         self._response = response
+        if self._closing.is_set() or self._interrupted.is_set():
+            # That was asked for when there was nothing to end yet.
+            self._shut_down()
+
+    def request(
+        self, method: str, route: str, params: Any = None, json: Any = None, user_auth: bool = False
+    ) -> requests.Response:
+        """What tweepy sends everything else through; its own would log the token, and trip over errors that
+        are not as X sends them.
+        """
+        headers = {"User-Agent": self.user_agent}
+        response = self.session.request(
+            method, TWEEPY_HOST + route, params=params, json=json, headers=headers
+        )
+        if not response.ok:
+            raise_for(response, self._what)
+        return response
 
     def _read(self, response: requests.Response) -> bytes:
         # A busy stream goes on arriving although its end was asked for.
@@ -210,12 +245,13 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         return data
 
     def _call(self, function: Callable[..., Any], what: str, *args: Any, **kwargs: Any) -> Any:
+        self._what = what
         try:
             return function(*args, **kwargs)
-        except tweepy.HTTPException as error:
-            raise_for(error.response, what)
         except (requests.RequestException, ValueError) as error:
             raise BrokenError(reason(error)) from error
+        except (AttributeError, LookupError, TypeError) as error:
+            raise BrokenError(f"an answer that is not as X sends it: {reason(error)}") from error
 
 
 def _second(at: int) -> str:

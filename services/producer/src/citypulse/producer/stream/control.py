@@ -55,7 +55,7 @@ def read(line: bytes) -> Control | None:
         return None
     try:
         found = _decoder.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     problems = found.errors or ([found] if found.type and found.title else [])
     for problem in problems:

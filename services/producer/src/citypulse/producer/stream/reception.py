@@ -41,6 +41,7 @@ class Reception:
         """What X is asked to send again."""
         self._backfilled_at: int | None = None
         self._reaches_back_to = 0
+        self._dropped = 0
         self._since = clock.monotonic()
         self._noted = 0.0
         self._blocked_at = float("-inf")
@@ -55,6 +56,7 @@ class Reception:
         self._since = self._clock.monotonic()
         if self.backfill_minutes:
             self._backfilled_at = latest
+            self._dropped = self._committer.dropped
             self._reaches_back_to = earliest - self.backfill_minutes * 60_000
 
     def take(self, lines: list[bytes]) -> int:
@@ -109,10 +111,13 @@ class Reception:
         """Once the connection has been heard for long enough, what X sent again is in the journal as well."""
         if self._backfilled_at is None or heard is None or heard < self._backfilled_at + self._settle_ms:
             return
+        self._backfilled_at = None
+        if self._committer.dropped != self._dropped:
+            # It may be what X sent again that was dropped.
+            return
         for gap in self._book.gaps():
             if gap.open and gap.end is not None and self._reaches_back_to <= gap.start:
                 self._book.filled(gap, "backfill", self._clock.latest())
-        self._backfilled_at = None
 
 
 def backfill_minutes(book: GapBook, longest: int, now: int) -> int:

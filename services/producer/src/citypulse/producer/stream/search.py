@@ -63,9 +63,12 @@ def page(content: bytes) -> Page:
     Raises:
         msgspec.DecodeError: it is none.
     """
-    answer = _answers.decode(content)
-    places = {_places.decode(place).id: place for place in answer.includes.places}
-    return Page(list(_found(answer.data, places)), answer.meta.next_token)
+    try:
+        answer = _answers.decode(content)
+        places = {_places.decode(place).id: place for place in answer.includes.places}
+        return Page(list(_found(answer.data, places)), answer.meta.next_token)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def message(found: Found, tags: list[str]) -> bytes:

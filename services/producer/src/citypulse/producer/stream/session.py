@@ -1,9 +1,11 @@
 """Requests to X at the configured address, and what its answers mean when they are not what was asked for."""
 
+import time
 from typing import Any
 
 import msgspec
 import requests
+import urllib3
 
 from citypulse.producer.config import X
 from citypulse.producer.errors import RefusedError
@@ -14,6 +16,10 @@ TWEEPY_HOST = "https://api.twitter.com"
 
 REFUSALS = (400, 401, 402, 403, 404)
 """Status codes that trying again does not cure."""
+
+MAX_ANSWER_BYTES = 16 << 20
+"""Of an answer that is no stream: a page of posts, a thousand rules, are a few MB at most."""
+_READ_BYTES = 64 << 10
 
 TOO_MANY_CONNECTIONS = "too_many_connections"
 USAGE_CAPPED = "usage_capped"
@@ -73,7 +79,7 @@ class RefusedAnswerError(RefusedError):
     """X refuses a request for good."""
 
     def __init__(self, response: requests.Response, cure: str) -> None:
-        super().__init__(f"X refuses with {response.status_code} {_detail(response)}: {cure}")
+        super().__init__(f"X refuses with {response.status_code} {_detail(response).rstrip('.')}: {cure}")
         self.status: int = response.status_code
 
 
@@ -100,16 +106,46 @@ class Session(requests.Session):
             self.headers["Accept-Encoding"] = "identity"
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        """Ask, and learn the time that the answer says. Raises as requests does."""
+        """Ask, and learn the time that the answer says.
+
+        Only a stream that X gives is left to be read by the caller.
+
+        Raises:
+            requests.RequestException: there is no answer, or not all of it came in time.
+        """
         kwargs.setdefault("timeout", self._timeout)
+        stream = kwargs.pop("stream", False)
         asked = self._clock.monotonic()
-        response = super().request(method, self._base_url + url.removeprefix(TWEEPY_HOST), **kwargs)
+        response = super().request(
+            method, self._base_url + url.removeprefix(TWEEPY_HOST), stream=True, **kwargs
+        )
         self._clock.learn(response.headers.get("Date"), asked, self._clock.monotonic())
+        if not stream or not response.ok:
+            with response:
+                _read_all(response, sum(self._timeout))
         return response
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _read_all(response: requests.Response, seconds: float) -> None:
+    """Have an answer's content, in no more time than this: a timeout of requests is one of a single read."""
+    until = time.monotonic() + seconds
+    content = bytearray()
+    try:
+        while chunk := response.raw.read1(_READ_BYTES, decode_content=True):
+            content += chunk
+            if len(content) > MAX_ANSWER_BYTES:
+                raise requests.ConnectionError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+            if time.monotonic() > until:
+                raise requests.ReadTimeout(f"not all of an answer within {seconds:g} s")
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        if isinstance(error, requests.RequestException):
+            raise
+        raise requests.ConnectionError(str(error)) from error
+    response._content = bytes(content)
 
 
 def raise_for(response: requests.Response, what: str, remedy: str = "") -> None:
@@ -139,7 +175,7 @@ def raise_for(response: requests.Response, what: str, remedy: str = "") -> None:
 def _problem(response: requests.Response) -> Problem:
     try:
         return msgspec.json.decode(response.content, type=Problem)
-    except (msgspec.DecodeError, requests.RequestException):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Problem()
 
 
@@ -147,12 +183,13 @@ def _detail(response: requests.Response) -> str:
     """What an answer says about itself, in one line."""
     try:
         body = response.json()
-        text = body.get("detail") or body.get("title") or ""
+        text = str(body.get("detail") or body.get("title") or "")
         if not text:
             text = "; ".join(
                 str(error.get("message") or error.get("detail")) for error in body.get("errors", ())
             )
-    except (ValueError, AttributeError, requests.RequestException):
+    except (ValueError, AttributeError, TypeError):
+        # It is no JSON, or none as X sends it.
         text = ""
     return " ".join((text or response.reason or "").split())[:300]
 

@@ -74,6 +74,7 @@ class Streaming:
         reception: Reception | None = None
         cause, headers = "closed", dict[str, str]()
         try:
+            self.client.resume()
             if self.subscription.stale:
                 self.subscription.bring(self.client)
             reception = self._reception()

@@ -58,7 +58,7 @@ class Subscription:
         """Have the rules on X. Raises as `XClient` does."""
         with self._lock:
             plan, count = self._plan(client, self.config)
-            self._routes.change(self.config, plan.rules)
+            self._routes.change(self.config, plan.rules, client.clock.now())
             carry_out(client, plan, count)
             self.rules, self.stale = plan.rules, False
             _log(plan)
@@ -73,7 +73,8 @@ class Subscription:
         Raises:
             BadInputError: it cannot be, or differs in what cannot change while running.
             RefusedError: X does not take its rules.
-            HttpError, BrokenError: X gives no answer. In all of these cases the old one stays.
+            HttpError, BrokenError: X gives no answer.
+            OSError: the disk takes no note of it. In all of these cases the old one stays.
         """
         if keys := fixed_changes(self.config, config):
             raise BadInputError(
@@ -88,7 +89,7 @@ class Subscription:
             if new := [rule for rule in plan.add if rule.value not in gone]:
                 client.add(new, dry_run=True)
             # Tags are known before X gives them to the first post.
-            self._routes.change(config, plan.rules)
+            self._routes.change(config, plan.rules, client.clock.now())
             before = self.config, self.rules
             self.config, self.rules, self.stale = config, plan.rules, True
             began = client.clock.earliest()
@@ -98,14 +99,19 @@ class Subscription:
             except (HttpError, BrokenError, RefusedError) as error:
                 if not _is_there(client, plan):
                     self.config, self.rules = before
-                    self._routes.change(*before)
+                    self._routes.change(*before, client.clock.now())
                     if first:
                         # Rules that stay wanted are not on X since then, and the stream would not show it.
                         self._book.lost("rules", began)
                         self._interrupt()
                     raise
                 log.warning("rules: old ones are left on X for now", reason=str(error))
-            self._book.wants(self.wanted, client.clock.latest())
+            try:
+                self._book.wants(self.wanted, client.clock.latest())
+            except OSError as error:
+                # The next connection is not read before it is noted.
+                log.warning("rules: the book of gaps cannot take note of them", reason=str(error))
+                self._interrupt()
             _log(plan)
 
     @contextmanager

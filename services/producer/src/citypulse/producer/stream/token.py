@@ -26,11 +26,12 @@ def claim(token: str) -> socket.socket:
     held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         held.bind(name)
-        held.listen(1)
+        # Whoever asks for the owner waits in this queue for good, since nobody accepts.
+        held.listen(socket.SOMAXCONN)
     except OSError as error:
         held.close()
         raise BadInputError(
-            f"x.bearer_token_file: the token is in use by process {_owner(name)}, and X gives a token one"
+            f"x.bearer_token_file: the token is in use by {_owner(name)}, and X gives a token one"
             " connection: stop that producer first, or give this one a token of its own"
         ) from error
     return held
@@ -43,5 +44,5 @@ def _owner(name: str) -> str:
             asking.connect(name)
             credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         except OSError:
-            return "(which is ending)"
-    return str(_CREDENTIALS.unpack(credentials)[0])
+            return "another process"
+    return f"process {_CREDENTIALS.unpack(credentials)[0]}"

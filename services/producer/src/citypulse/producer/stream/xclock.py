@@ -23,6 +23,8 @@ class XClock:
         self._wall = wall
         self.monotonic = monotonic
         self._learned: tuple[float, float] | None = None
+        self.answered = False
+        """Whether X has answered: from then on its time is known as well as it ever will be."""
 
     def learn(self, date: str | None, asked: float, answered: float) -> None:
         """Take the time of an answer.
@@ -32,6 +34,7 @@ class XClock:
             asked: when the request was sent, monotonic seconds.
             answered: when the answer had come.
         """
+        self.answered = True
         try:
             at = email.utils.parsedate_to_datetime(date or "").timestamp()
         except ValueError:
