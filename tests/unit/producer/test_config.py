@@ -110,6 +110,7 @@ def test_a_key_that_is_wrong_is_named(tmp_path: Path, line: str, names: str) -> 
         ("[journal]", '[kafka]\nbootstrap_servers = ["a"]\n[journal]', "kafka.bootstrap_servers: 'a'"),
         ("[journal]", "[kafka]\nbootstrap_servers = []\n[journal]", "kafka.bootstrap_servers is empty"),
         ("[journal]", '[[feeds]]\nname = "all"\nquery = "x"\n[journal]', "'all' is there twice"),
+        ("[journal]", "[retweets]\nrequests_left = 99\n[journal]", "retweets.requests_left = 99"),
     ],
 )
 def test_values_that_cannot_be_together_are_named(file: Path, old: str, new: str, names: str) -> None:

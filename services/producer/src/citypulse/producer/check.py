@@ -48,7 +48,7 @@ def _x(config: Config, token: str, wanted: list[rules.Rule]) -> tuple[bool, str]
         existing = XClient(config.x, token).rules()
     except (HttpError, BrokenError) as error:
         return False, f"X        {config.x.base_url}: {error}"
-    plan = rules.plan(existing, wanted, config.name)
+    plan = rules.plan(existing, wanted, config.name, retweets=config.retweets.enabled)
     return True, (
         f"X        {config.x.base_url}: {len(wanted)} rules wanted; a run deletes {len(plan.delete)}, adds"
         f" {len(plan.add)}, leaves {len(existing) - len(plan.delete)}"

@@ -94,6 +94,29 @@ class Feed(settings.Section, frozen=True):
     """Kafka topic, before the run's prefix."""
 
 
+class Retweets(settings.Section, frozen=True):
+    """Whose retweets are asked of X besides what the feeds' rules bring. X charges each like any post."""
+
+    enabled: bool = False
+    rules: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    """At most so many rules for it, 23 posts each, of those that feeds and others of the token leave."""
+    known: Count = 200_000
+    """Located posts whose retweets can be credited; about 0.6 KB of memory each."""
+    tail_hours: Annotated[float, Meta(ge=0)] = 6.0
+    """How far back a start reads the topics for what was known before; at most two records per known post."""
+    choice: Literal["mix", "newest", "most_retweeted"] = "mix"
+    """Which posts are watched where not all can be."""
+    change_seconds: Seconds = 20.0
+    """Between two changes of the rules; each takes two requests."""
+    change_rules: Annotated[int, Meta(ge=1, le=500)] = 100
+    """At most so many are made anew at a time; so many stay free, for new ones to come before old go."""
+    requests_per_window: Count = 100
+    """Changes of rules that X takes from a token in a window; where its answers say less, that counts."""
+    window_seconds: Seconds = 900.0
+    requests_left: Annotated[int, Meta(ge=0)] = 8
+    """Of a window's requests, those that are left to changes of feeds and to new connections."""
+
+
 class Journal(settings.Section, frozen=True):
     """The queue on disk."""
 
@@ -182,6 +205,7 @@ class Config(settings.Section, frozen=True):
     x: X = msgspec.field(default_factory=X)
     spend: Spend = msgspec.field(default_factory=Spend)
     feeds: tuple[Feed, ...] = ()
+    retweets: Retweets = msgspec.field(default_factory=Retweets)
     journal: Journal = msgspec.field(default_factory=Journal)
     kafka: Kafka = msgspec.field(default_factory=Kafka)
     circuit: Circuit = msgspec.field(default_factory=Circuit)
@@ -288,6 +312,12 @@ def _check(config: Config, *, only_x: bool) -> None:
         raise BadInputError(
             f"kafka.watchdog_seconds = {config.kafka.watchdog_seconds:g} cannot be: it is more than"
             f" circuit.unacknowledged_high_seconds, which is {circuit.unacknowledged_high_seconds:g}"
+        )
+    retweets = config.retweets
+    if retweets.requests_left > retweets.requests_per_window - 2:
+        raise BadInputError(
+            f"retweets.requests_left = {retweets.requests_left} cannot be: a change takes two requests, and"
+            f" retweets.requests_per_window is {retweets.requests_per_window}; lower it"
         )
     if not config.feeds:
         raise BadInputError("feeds is empty: add a [[feeds]] with a name and countries, or give --countries")

@@ -74,7 +74,23 @@ brokers_configured = _gauge("brokers_configured", "Brokers in the configuration"
 replicated_lag = _gauge(
     "unreplicated_records", "Records that are acknowledged and that not all replicas are known to have"
 )
-rules = _gauge("rules", "Rules of this producer on X")
+rules = _gauge("rules", "Rules of this producer's feeds on X")
+retweet_rules = _gauge("retweet_rules", "Rules of this producer on X that bring retweets")
+retweet_rule_changes = _counter(
+    "retweet_rule_changes_total",
+    "Changes of those rules, by outcome: done, refused, failed, no_room, rate_limited",
+    "outcome",
+)
+originals_watched = _gauge("originals_watched", "Posts whose retweets X is asked for")
+originals_candidates = _gauge("originals_candidates", "Located posts that are remembered for being watched")
+originals_let_go_share = _gauge(
+    "originals_let_go_share", "Share of those that is not watched, for want of rules"
+)
+originals_known = _gauge("originals_known", "Located posts whose retweets can be credited")
+retweets_credited = _counter("retweets_credited_total", "Retweets that count where their original does")
+retweets_unknown = _counter(
+    "retweets_unknown_total", "Retweets whose original is not known, which count nowhere"
+)
 open_gaps = _gauge("open_gaps", "Gaps whose posts were not fetched again")
 open_gap_seconds = _gauge("open_gap_seconds", "Seconds of those gaps")
 spend_posts = _gauge("spend_posts", "Posts that X delivered in this UTC day or month", "period")

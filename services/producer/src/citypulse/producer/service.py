@@ -2,6 +2,7 @@
 
 stream     X → lines                    ends when asked, or when X refuses
 filling    recent search → lines        ends when asked; only where x.search is set
+retweets   journal → rules on X         ends when asked; only where retweets are enabled
 changes    SIGHUP → feeds, rules, spend  ends with the process
 committer  lines → journal              ends after the stream
 sender     journal → Kafka              ends after the committer, drained or out of time
@@ -29,6 +30,9 @@ from citypulse.producer.gaps.journaled import last_received
 from citypulse.producer.journal import owner
 from citypulse.producer.journal.committer import Committer
 from citypulse.producer.journal.writer import Writer
+from citypulse.producer.retweets.candidates import Candidates
+from citypulse.producer.retweets.tail import Recalled
+from citypulse.producer.retweets.watch import Watch
 from citypulse.producer.routes import Routes
 from citypulse.producer.send.sender import Sender
 from citypulse.producer.spend import Spend
@@ -134,7 +138,9 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         routes.change(config, wanted, client.clock.now())
     heard = Heard(directory, committer)
     book = GapBook(directory, config.name, heard)
-    sender = Sender(config, message.parser(config, wanted, routes), committer, book)
+    candidates = Candidates(config.name)
+    recalled = Recalled(config, candidates.sent) if config.retweets.enabled else None
+    sender = Sender(config, message.parser(config, wanted, routes), committer, book, recalled)
     spend = Spend(directory, config.spend, committer, client.clock)
     subscription = Subscription(config, routes, book, client.interrupt)
     book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)
@@ -156,6 +162,11 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         searching = XClient(config.x, token, client.clock)
         filling = Filling(config.x, directory, searching, book, committer, spend, stopping, stopping.wait)
         threads.start("filling", filling.run)
+    if recalled:
+        watching = XClient(config.x, token, client.clock)
+        watch = Watch(config, watching, subscription, committer, candidates, recalled.done, stopping)
+        begin = sender.acknowledged
+        threads.start("retweets", lambda: watch.run(begin))
     threads.start("changes", changes.run)
     log.info("producer: started", name=config.name, run=config.run, journal=journal.dir, x=config.x.base_url)
     while not threads.failure:
@@ -172,6 +183,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     # Each waits for the one before it, a failure or not: what was read is to be journaled.
     threads.ended("stream", config.x.connect_seconds + 1)
     threads.ended("filling", config.x.connect_seconds)
+    threads.ended("retweets", config.x.connect_seconds)
     committer.close()
     journaled = threads.ended("committer", config.stop_seconds)
     if committer.unjournaled:

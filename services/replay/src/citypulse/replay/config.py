@@ -53,7 +53,9 @@ class Generator(Section, frozen=True):
 
     `countries` (ISO codes, empty: all) limits the cities; `density` is posts a second of event time (0: the
     rate, else 50); `start` is an ISO time, empty for the moment at which the source begins. Shares are of all
-    posts, `late` of those that arrive up to minutes late.
+    posts, `late` of those that arrive up to minutes late. `retweet_tail` is the shape of a Lomax law by which
+    the retweeted post is drawn from the newest back (0.2: a heavy tail); 0 draws evenly from what is
+    remembered. Either way a retweeted post is drawn again the more easily.
     """
 
     seed: int = 1
@@ -65,6 +67,7 @@ class Generator(Section, frozen=True):
     density: _Amount = 0.0
     start: str = ""
     retweets: _Share = 0.2
+    retweet_tail: _Amount = 0.0
     replies: _Share = 0.25
     quotes: _Share = 0.08
     edits: _Share = 0.01

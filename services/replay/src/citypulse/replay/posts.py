@@ -29,6 +29,8 @@ LATEST_MS = 240_000
 _DELAY_MS = 1_500
 _CURVE_MS = 600_000
 _REMEMBERED = 4096
+_NEAR_POSTS = 50
+"""Among so many of the newest posts a heavy-tailed draw is still about even."""
 _ZIPF = 1.05
 # How busy each local hour is; about 1 on average.
 _HOURS = (
@@ -152,7 +154,7 @@ class PostMaker:
 
     def _retweet(self, at: float, city: City, author: Json) -> Message:
         """A retweet has no place, and its message holds the original but not the original's place."""
-        original, original_author = self._choose()
+        original, original_author = self._choose_to_retweet()
         self._remember(original, original_author)
         data = self._data(at, city, author)
         data.pop("entities", None)
@@ -238,6 +240,14 @@ class PostMaker:
 
     def _choose(self) -> tuple[Json, Json]:
         return self._earlier[int(self.rng.random() * len(self._earlier))]
+
+    def _choose_to_retweet(self) -> tuple[Json, Json]:
+        if not (shape := self._options.retweet_tail):
+            return self._choose()
+        back = _NEAR_POSTS * ((1 - self.rng.random()) ** (-1 / shape) - 1)
+        if back >= len(self._earlier):
+            return self._choose()
+        return self._earlier[(self._entered - 1 - int(back)) % len(self._earlier)]
 
     def _remember(self, data: Json, author: Json) -> None:
         if len(self._earlier) < _REMEMBERED:

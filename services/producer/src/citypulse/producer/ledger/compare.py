@@ -6,6 +6,7 @@ the topic's retention reaches back is not judged, and counted as such.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def compare(config: Config, truths: Sequence[Path], wait: float) -> Report:
         accounts.append(sources.sent(truths, parse))
     unsent = _wait_for_cursor(directory, journal.end, wait)
     gaps = sources.gaps(directory)
-    wanted = {config.topic(feed.topic) for feed in config.feeds} | {t for _, ids in accounts for t in ids}
+    named = {topic for _, ids in accounts for topic in ids} - {sources.RETWEETS, sources.WATCHED}
+    wanted = named | {config.topic(feed.topic) for feed in config.feeds}
     held = {topic: topics.read(config, topic) for topic in sorted(wanted)}
     _subtract(*accounts[0], held, [])
     for account, ids in accounts[1:]:
@@ -74,21 +76,30 @@ def _wait_for_cursor(directory: Path, end: int, seconds: float) -> int:
 
 
 def _subtract(account: Account, ids: Ids, held: dict[str, Topic], gaps: Sequence[Gap]) -> None:
-    for topic, found in held.items():
+    all_topics = Topic(
+        sum((found.ids for found in held.values()), Counter()),
+        max((found.reaches_back_to for found in held.values()), default=0),
+    )
+    retweets = ids.get(sources.RETWEETS, {}).keys() | ids.get(sources.WATCHED, {}).keys()
+    for topic, found in (*held.items(), (sources.RETWEETS, all_topics), (sources.WATCHED, all_topics)):
         wanted = ids.get(topic, {})
         judged = {id_ for id_, times in wanted.items() if max(times) > found.reaches_back_to}
         missing = judged - found.ids.keys()
-        in_gaps = {id_ for id_ in missing if all(_in_a_gap(at, gaps) for at in wanted[id_])}
+        filled_too = topic == sources.WATCHED
+        in_gaps = {id_ for id_ in missing if all(_in_a_gap(at, gaps, filled_too) for at in wanted[id_])}
         account.ids += len(wanted)
         account.expired += len(wanted) - len(judged)
         account.missing += len(missing)
         account.in_gaps += len(in_gaps)
-        account.extra += len(found.ids.keys() - wanted.keys())
+        if topic in held:
+            account.extra += len(found.ids.keys() - wanted.keys() - retweets)
         account.lost = account.lost | missing
         account.unknown = account.unknown | missing - in_gaps
         account.examples = [*account.examples, *sorted(missing - in_gaps), *sorted(in_gaps)][:_SHOWN]
 
 
-def _in_a_gap(at: int, gaps: Sequence[Gap]) -> bool:
-    """Whether X sent at a time that is known not to have been received, and was not filled since."""
-    return any(gap.open and gap.start <= at and (gap.end is None or at <= gap.end) for gap in gaps)
+def _in_a_gap(at: int, gaps: Sequence[Gap], filled_too: bool) -> bool:
+    """Whether X sent at a time that is known not to have been received, and was not filled since; or was."""
+    return any(
+        (gap.open or filled_too) and gap.start <= at and (gap.end is None or at <= gap.end) for gap in gaps
+    )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from citypulse.events.event import Event
 from citypulse.events.gap import Gap
 from citypulse.producer.errors import BadInputError
 from citypulse.producer.gaps.file import GapFile
@@ -15,9 +16,15 @@ from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
 from citypulse.producer.ledger.report import Account
 from citypulse.producer.message import Parse, UnusableError
+from citypulse.producer.retweets.originals import retweeted
+from citypulse.producer.stream.rules import is_feed
 
 Ids = dict[str, dict[int, list[int]]]
 """When each id was received or sent (ms since the epoch, each time), by topic."""
+RETWEETS, WATCHED = "retweets", "watched retweets"
+"""In place of a topic: a retweet is in those of its original, which only the sender knew; and one that came
+because its original was watched, which recent search is not asked for.
+"""
 
 
 class Journaled(NamedTuple):
@@ -140,7 +147,13 @@ def _count(messages: Iterable[tuple[bytes, int]], parse: Parse, account: Account
             continue
         account.foreign += not deliveries
         for topic, event in deliveries:
-            ids[topic].setdefault(event.id, []).append(at)
+            ids[_whereabouts(topic, event)].setdefault(event.id, []).append(at)
+
+
+def _whereabouts(topic: str, event: Event) -> str:
+    if retweeted(event) is None:
+        return topic
+    return RETWEETS if all(map(is_feed, event.feeds)) else WATCHED
 
 
 def _absent(directory: Path, expected: int, records: Sequence[Record]) -> list[str]:

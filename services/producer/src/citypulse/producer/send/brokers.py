@@ -125,14 +125,16 @@ def read_topic(
     topic: str,
     take: Callable[[ConsumerRecord], None],
     stopping: Stopping,
+    since: Callable[[TopicPartition, int, int], int] = lambda _partition, start, _end: start,
 ) -> bool:
-    """Read a topic from its beginning to where it ends now.
+    """Read a topic from its beginning, or from where it is said, to where it ends now.
 
     Args:
         client: as `consumer` makes it.
         topic: its full name.
         take: called with each record.
         stopping: once true, reading ends early.
+        since: the offset to begin at, of a partition, its first offset and its end.
 
     Returns:
         Whether it was read to its end; False where the topic does not exist or reading ended early.
@@ -146,9 +148,13 @@ def read_topic(
     partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
     client.assign(partitions)
     ends = client.end_offsets(partitions)
-    starts = client.beginning_offsets(partitions)
+    starts = {
+        partition: since(partition, start, ends[partition])
+        for partition, start in client.beginning_offsets(partitions).items()
+    }
     open_partitions = {partition for partition in partitions if starts[partition] < ends[partition]}
-    client.seek_to_beginning(*partitions)
+    for partition, start in starts.items():
+        client.seek(partition, start)
     heard = time.monotonic()
     while open_partitions:
         if stopping():

@@ -25,6 +25,9 @@ from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.segment import Record
 from citypulse.producer.journal.setaside import SetAside
 from citypulse.producer.message import Parse, Parsed, UnusableError
+from citypulse.producer.retweets.credit import credited
+from citypulse.producer.retweets.originals import retweeted
+from citypulse.producer.retweets.tail import Recalled
 from citypulse.producer.send import brokers
 from citypulse.producer.send.circuit import Circuit, Signals
 from citypulse.producer.send.cities import Cities
@@ -51,7 +54,17 @@ class _StoppedError(Exception):
 class Sender:
     """The way from journal to Kafka. One thread runs it; others may look at its numbers."""
 
-    def __init__(self, config: Config, parse: Parse, committer: Committer, book: Book) -> None:
+    def __init__(
+        self,
+        config: Config,
+        parse: Parse,
+        committer: Committer,
+        book: Book,
+        recalled: Recalled | None = None,
+    ) -> None:
+        self._recalled = recalled
+        self._originals = recalled.originals if recalled else None
+        self._topic_of_unknown = config.topic(config.feeds[0].topic)
         self._config = config
         self._parse = parse
         self._committer = committer
@@ -131,6 +144,8 @@ class Sender:
             self._observe()
             try:
                 self._cities.learn(self._time_is_over)
+                if self._recalled:
+                    self._recalled.recall(self._time_is_over)
                 break
             except KafkaError as error:
                 self._failed(type(error).__name__)
@@ -204,14 +219,16 @@ class Sender:
             metrics.set_aside.labels(error.kind).inc()
             self._set_aside.record(record, str(error))
             return None
+        found = credited(found, self._originals, self._topic_of_unknown)
         if not found.deliveries:
             metrics.foreign.inc()
             return None
         if found.doubt:
             metrics.set_aside.labels(found.doubt).inc()
             self._set_aside.record(record, found.doubt)
-        if found.city is None:
-            metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
+        event = found.deliveries[0].event
+        if found.city is None and retweeted(event) is None:
+            metrics.unresolved_places.inc(event.place_id is not None)
         return found
 
     def _hand_over(self, client: KafkaProducer, topic: str, value: bytes, key: bytes) -> FutureRecordMetadata:

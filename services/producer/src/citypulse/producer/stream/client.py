@@ -83,8 +83,11 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         """Delete rules from X. Raises as `rules` does."""
         self._call(self.delete_rules, _STREAM, [rule.id for rule in rules])
 
-    def add(self, rules: list[Rule], *, dry_run: bool = False) -> None:
+    def add(self, rules: list[Rule], *, dry_run: bool = False) -> list[Existing]:
         """Add rules to X, or ask whether it would take them.
+
+        Returns:
+            Those that X has made.
 
         Raises:
             RefusedError: X does not take one of them.
@@ -95,6 +98,7 @@ class XClient(tweepy.StreamingClient):  # type: ignore[misc]
         for error in answer.errors or ():
             what = error.get("details") or error.get("detail") or error.get("title")
             raise RefusedError(f"X refuses the rule {str(error.get('value', ''))[:80]!r}: {what}")
+        return [Existing(str(rule.id), rule.tag or "", rule.value) for rule in answer.data or ()]
 
     def search(self, query: str, start: int, end: int, next_token: str) -> bytes:
         """A page of the posts of a time that match a query, newest first.

@@ -44,18 +44,22 @@ def plan_rules(config: Config, token: str, *, apply: bool, clear: bool = False) 
     client = XClient(config.x, token)
     wanted = [] if clear else rules.configured(config)
     existing = _existing(client)
-    plan = rules.plan(existing, wanted, config.name)
-    for gone in plan.delete:
+    plan = rules.plan(existing, wanted, config.name, retweets=config.retweets.enabled)
+    room = rules.in_the_way(existing, plan, config.name)
+    for gone in (*room, *plan.delete):
         click.echo(f"delete  {gone.tag}  {gone.value}")
     for added in plan.add:
         click.echo(f"add     {added.tag}  {added.value}")
-    left = len(existing) - len(plan.delete)
-    click.echo(f"{len(plan.delete)} to delete, {len(plan.add)} to add, {left} left as they are")
+    gone_count = len(room) + len(plan.delete)
+    left = len(existing) - gone_count
+    click.echo(f"{gone_count} to delete, {len(plan.add)} to add, {left} left as they are")
     if not apply or not (plan.delete or plan.add):
         return
     try:
         with tokens.claim(token):
-            subscription.carry_out(client, plan, len(existing))
+            if room:
+                client.delete(room)
+            subscription.carry_out(client, plan, len(existing) - len(room))
     except BadInputError as error:
         raise BadInputError(f"{error}; or change its configuration and send it SIGHUP") from error
     except (HttpError, BrokenError) as error:

@@ -17,6 +17,8 @@ MAX_LENGTH = 1024
 """Characters of a rule that X takes."""
 MAX_RULES = 1000
 """Rules of one token."""
+RETWEETS = "+retweets"
+"""Stands in tags where a feed's name does: of rules that bring the retweets of posts. No feed begins so."""
 
 _Item = TypeVar("_Item")
 
@@ -89,8 +91,18 @@ def configured(config: Config) -> list[Rule]:
 
 
 def feed_of(tag: str) -> str:
-    """The feed that a tag of ours names."""
+    """The feed that a tag of ours names, or `+retweets`."""
     return tag.split("/")[2]
+
+
+def is_feed(name: str) -> bool:
+    """Whether what a tag names is a feed."""
+    return not name.startswith("+")
+
+
+def is_for_retweets(rule: Existing, producer: str) -> bool:
+    """Whether it is this producer's, and brings retweets."""
+    return rule.tag.startswith(f"{tag_prefix(producer)}{RETWEETS}/")
 
 
 def of_feed(feed: Feed, producer: str) -> list[Rule]:
@@ -132,12 +144,20 @@ def queries(rule: Rule, longest: int) -> list[str]:
     return [_value(group, rule.query) for group in _pack(rule.terms, _room(rule.query, longest), str)]
 
 
-def plan(existing: Iterable[Existing], wanted: Sequence[Rule], producer: str) -> Plan:
+def plan(
+    existing: Iterable[Existing], wanted: Sequence[Rule], producer: str, *, retweets: bool = False
+) -> Plan:
     """What to delete and what to add. Rules with other tags than this producer's are not touched.
 
     A rule that is on X under a tag of its feed keeps that tag, whatever its number: X takes no rule twice, so
     another tag could only be given at the price of a moment without it. For the same reason a new rule gets a
     number that no rule of its feed has now.
+
+    Args:
+        existing: what X has.
+        wanted: the feeds' rules.
+        producer: whose they are.
+        retweets: whether its rules that bring retweets stay; whoever rotates them knows what they are.
     """
     by_value = {rule.value: rule for rule in wanted}
     kept: dict[str, str] = {}
@@ -145,6 +165,8 @@ def plan(existing: Iterable[Existing], wanted: Sequence[Rule], producer: str) ->
     used = set()
     for there in existing:
         if not there.tag.startswith(tag_prefix(producer)):
+            continue
+        if retweets and is_for_retweets(there, producer):
             continue
         used.add(there.tag)
         found = by_value.get(there.value)
@@ -160,6 +182,12 @@ def plan(existing: Iterable[Existing], wanted: Sequence[Rule], producer: str) ->
             used.add(tag)
         rules.append(rule._replace(tag=tag))
     return Plan(delete, [rule for rule in rules if rule.value not in kept], rules)
+
+
+def in_the_way(existing: Sequence[Existing], plan: Plan, producer: str) -> list[Existing]:
+    """Rules that bring retweets and have to go, so that the feeds' new ones can come before old ones go."""
+    watching = [rule for rule in existing if is_for_retweets(rule, producer) and rule not in plan.delete]
+    return watching[: max(len(existing) + len(plan.add) - MAX_RULES, 0)]
 
 
 def first_to_delete(plan: Plan, count: int) -> list[Existing]:

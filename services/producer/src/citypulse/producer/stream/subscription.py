@@ -1,7 +1,8 @@
 """What is asked of X: the feeds' rules, now and after a change. Rules of others are never touched."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import structlog
@@ -45,6 +46,8 @@ class Subscription:
         """With the tags that they have on X, once they have been brought there."""
         self.stale = True
         """Whether X may have other rules than these."""
+        self.changes = 0
+        """How often X's rules were looked at or changed here."""
 
     @property
     def wanted(self) -> Wanted:
@@ -54,10 +57,9 @@ class Subscription:
     def bring(self, client: XClient) -> None:
         """Have the rules on X. Raises as `XClient` does."""
         with self._lock:
-            existing = client.rules()
-            plan = rules.plan(existing, rules.configured(self.config), self.config.name)
+            plan, count = self._plan(client, self.config)
             self._routes.change(self.config, plan.rules, client.clock.now())
-            carry_out(client, plan, len(existing))
+            carry_out(client, plan, count)
             self.rules, self.stale = plan.rules, False
             _log(plan)
 
@@ -79,11 +81,10 @@ class Subscription:
                 f"{', '.join(keys)} cannot change while running: restart the producer, or change only"
                 " feeds and spend"
             )
-        asked = rules.configured(config)
+        rules.configured(config)
         with self._lock:
-            existing = client.rules()
-            plan = rules.plan(existing, asked, config.name)
-            first = rules.first_to_delete(plan, len(existing))
+            plan, count = self._plan(client, config)
+            first = rules.first_to_delete(plan, count)
             gone = {rule.value for rule in first}
             if new := [rule for rule in plan.add if rule.value not in gone]:
                 client.add(new, dry_run=True)
@@ -93,7 +94,7 @@ class Subscription:
             self.config, self.rules, self.stale = config, plan.rules, True
             began = client.clock.earliest()
             try:
-                carry_out(client, plan, len(existing))
+                carry_out(client, plan, count)
                 self.stale = False
             except (HttpError, BrokenError, RefusedError) as error:
                 if not _is_there(client, plan):
@@ -112,6 +113,21 @@ class Subscription:
                 log.warning("rules: the book of gaps cannot take note of them", reason=str(error))
                 self._interrupt()
             _log(plan)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """While this lasts, X's rules are not changed here."""
+        with self._lock:
+            yield
+
+    def _plan(self, client: XClient, config: Config) -> tuple[Plan, int]:
+        """What to do, and how many rules X has; there is room for the feeds' rules, where others leave it."""
+        existing = client.rules()
+        self.changes += 1
+        plan = rules.plan(existing, rules.configured(config), config.name, retweets=config.retweets.enabled)
+        if room := rules.in_the_way(existing, plan, config.name):
+            client.delete(room)
+        return plan, len(existing) - len(room)
 
 
 def wanted(config: Config, of: list[Rule]) -> Wanted:
