@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import click
 from citypulse.spark import logs
 from citypulse.spark.config import load
 from citypulse.spark.errors import BadInputError, StopError
+from citypulse.spark.times import span_of
 
 _EPILOG = """\b
 Examples:
   citypulse-spark job --config job.toml
+  citypulse-spark verify --config job.toml --topic --last 1h
+  citypulse-spark verify --config job.toml --explain "Montréal, Québec" 2026-01-31T12:05Z
   citypulse-spark verify --config job.toml --tweets truth.jsonl
   citypulse-spark verify --config job.toml --anchors tests/anchors
   CITYPULSE_SPARK_RUN=demo citypulse-spark drop --config job.toml --yes
@@ -39,6 +43,16 @@ _config = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="TOML; every key is an environment variable as well.",
 )
+
+
+def _span_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--to", "until", metavar="TIME", help="Windows that start before it; else all."),
+        click.option("--from", "since", metavar="TIME", help="Windows from it on, as 2026-01-31T12:00Z."),
+        click.option("--last", metavar="DURATION", help="Windows of the last 90m, 6h or 2d."),
+    ):
+        function = option(function)
+    return function
 
 
 @click.group(cls=_Group, epilog=_EPILOG)
@@ -76,6 +90,20 @@ def job(file: Path | None, log_level: str) -> None:
     "--anchors", type=click.Path(path_type=Path), help="Compare with the CSV files in this directory."
 )
 @click.option("--write-anchors", type=click.Path(path_type=Path), help="Write such files from the tables.")
+@click.option("--topic", is_flag=True, help="Recount the run's topics and compare every cell.")
+@_span_options
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="With --topic: wait so long for the job to have counted everything; what is open then is a fault.",
+)
+@click.option(
+    "--explain",
+    nargs=2,
+    metavar="CITY WINDOW",
+    help="List the tweets behind a number: a city's id or name, a country or `*`, and a time in the window.",
+)
 @click.option("--countries", default="", help="With --tweets: count only these, as `CA,GB` or `CA GB`.")
 @click.option(
     "--place-country",
@@ -89,19 +117,42 @@ def verify(
     tweets: tuple[Path, ...],
     anchors: Path | None,
     write_anchors: Path | None,
+    topic: bool,
+    last: str | None,
+    since: str | None,
+    until: str | None,
+    wait: float | None,
+    explain: tuple[str, str] | None,
     countries: str,
     place_country: str,
 ) -> None:
-    """Compare the tables with a recount of the tweets, or with anchors.
+    """Compare the tables with a recount of the topics or of the tweets, or with anchors.
+
+    --topic recounts what the topics hold. Windows of which retention has deleted the head are not compared.
+    What the job has not counted yet, and windows that wait to be recounted, are open: they are judged by the
+    least and the most that they may be, and told apart.
 
     The file may be X API v2 JSON in any stored form, or replay's truth; feeds come from the tags of its
     matching rules where these are citypulse's. Distinct users are compared exactly up to 4,096, beyond within
     5 %. Prints what differs and how many cells were compared. Tables that hold posts or windows which the
     file does not have are those of another source (exit 2).
     """
-    if sum(map(bool, (tweets, anchors, write_anchors))) != 1:
-        raise BadInputError("verify takes one of --tweets FILE, --anchors DIR and --write-anchors DIR")
+    if sum(map(bool, (topic, explain, tweets, anchors, write_anchors))) != 1:
+        raise BadInputError(
+            "verify takes one of --topic, --explain CITY WINDOW, --tweets FILE, --anchors DIR and"
+            " --write-anchors DIR"
+        )
+    if not topic and (last or since or until or wait is not None):
+        raise BadInputError("--last, --from, --to and --wait belong to --topic: add it, or leave them out")
     config = load(file, os.environ)
+    if topic:
+        from citypulse.spark.verify.against_topic import against_topic
+
+        return against_topic(config, span_of(last, since, until, required=False), wait)
+    if explain:
+        from citypulse.spark.verify.explain import explain as tell
+
+        return tell(config, *explain)
     from citypulse.spark.verify import against as check
 
     if tweets:
@@ -111,6 +162,7 @@ def verify(
         check.against_anchors(config, anchors)
     elif write_anchors:
         check.write_anchors(config, write_anchors)
+    return None
 
 
 @main.command(epilog=_EPILOG)
