@@ -101,7 +101,7 @@ class Metrics:
         self.duplicates = counter(
             "duplicate_records_total", "Events of a post and feed that had been counted"
         )
-        self.late = counter("late_records_total", "Rows older than the watermark; their windows are to be recounted")
+        self.late = counter("late_records_total", "Rows older than the watermark, to be recounted")
         self.lost = counter("lost_records_total", "Records that retention took before they were read")
         self.cells = counter("cells_total", "Cells written")
         self.rows = counter("rows_total", "Rows written to Cassandra")

@@ -130,8 +130,8 @@ def _keep(rows: Iterable[Any], *, cassandra: Cassandra, keyspace: str) -> Iterat
     """On an executor: write one partition's places."""
     target = connected(cassandra)
     statement = target.prepare(
-        f"INSERT INTO {keyspace}.set_aside (topic, kafka_partition, kafka_offset, reason, appended_at, noted_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)"
+        f"INSERT INTO {keyspace}.set_aside"
+        " (topic, kafka_partition, kafka_offset, reason, appended_at, noted_at) VALUES (?, ?, ?, ?, ?, ?)"
     )
     statement.is_idempotent = True
     now = time.time_ns() // 1_000_000
