@@ -15,6 +15,9 @@ from citypulse.spark.verify.stored import KEYS, sketch_estimate
 
 from .tweets import CITIES, START, lines, many, tweet
 
+APPENDED = START + 26 * 60_000
+"""When the broker appended every record, in ms."""
+
 Cells = dict[tuple[str, str, str, int], Row]
 
 
@@ -51,7 +54,8 @@ def counted(spark: SparkSession, directory: Path, batches: list[str]) -> tuple[C
         file = source / f"{number:03d}.txt"
         file.write_text(text)
         os.utime(file, (number + 1, number + 1))
-    records = spark.readStream.option("maxFilesPerTrigger", 1).text(str(source))
+    texts = spark.readStream.option("maxFilesPerTrigger", 1).text(str(source))
+    records = texts.withColumn("timestamp", query.F.timestamp_millis(query.F.lit(APPENDED)))
     running = (
         query.count(query.observe(query.parse(records)), "10 minutes")
         .writeStream.outputMode("update")
@@ -119,6 +123,11 @@ def test_records_that_are_no_events_count_nowhere_and_stop_nothing(
         '{"post": 1, "at": 1767311999000, "country": "CA"}',
         '{"post": 1e40, "at": 1767311999000, "country": "CA", "feeds": ["all"]}',
         '{"post": 1, "at": 1767311999000, "country": "CA", "feeds": ["all"]',
+        '{"post": 1, "at": 1767311999000, "country": "CA", "feeds": ["all", null]}',
+        '{"post": 1, "at": 1767311999000, "country": "CA", "feeds": [""]}',
+        '{"post": 1, "at": 1767311999000, "country": "*", "feeds": ["all"]}',
+        '{"post": 1, "at": 1767311999000, "country": "CA", "city": "", "feeds": ["all"]}',
+        '{"post": 1, "at": 1767311999000, "country": "CA", "feeds": ["' + 70_000 * "x" + '"]}',
         "\x00\x01\udcff".encode("utf-8", "replace").decode(),
     ]
     cells, observed = counted(spark, tmp_path, ["\n".join(bad) + "\n" + lines([good])])

@@ -94,11 +94,14 @@ class Metrics:
         self.unusable = counter(
             "unusable_records_total", "Of them, those that are no event; they count nowhere"
         )
+        self.future = counter(
+            "future_records_total", "Of them, events too far ahead of the broker's clock; they count nowhere"
+        )
         self.located = counter("located_records_total", "Of them, events with a country")
         self.duplicates = counter(
             "duplicate_records_total", "Events of a post and feed that had been counted"
         )
-        self.late = counter("late_records_total", "Rows older than the watermark, dropped")
+        self.late = counter("late_records_total", "Rows older than the watermark; their windows are to be recounted")
         self.lost = counter("lost_records_total", "Records that retention took before they were read")
         self.cells = counter("cells_total", "Cells written")
         self.rows = counter("rows_total", "Rows written to Cassandra")
