@@ -195,18 +195,16 @@ def reprocess(
 ) -> None:
     """Count windows once more, from Kafka, and write what differs.
 
-    Runs beside the job, in a process of its own. Windows that the job still counts are left to it, and so are
-    those of which retention has deleted the head, unless --journal gives it. Rows that should not be there are
-    removed. Says what changed, and writes it down in the table `recounts`. Without --to it ends now.
+    Runs beside the job, in a process of its own. Windows that the job still counts are left to it. So are
+    those of which retention has deleted the head, unless --journal gives it. Rows that should not be there
+    are removed. Says what changed, and writes it down in the table `recounts`. Without --to it ends now.
     """
     config = load(file, os.environ)
     from citypulse.spark.reprocess import command, run, source
 
     if due:
         if any((last, since, until, country, feed, journals, dry_run)):
-            raise BadInputError(
-                "--due takes what is on the list, and goes with no other option: leave it out"
-            )
+            raise BadInputError("--due takes what is on the list: leave it, or the other options, out")
         return command.reprocess(config, None)
     span = span_of(last, since, until, required=True)
     assert span is not None  # noqa: S101 - for mypy

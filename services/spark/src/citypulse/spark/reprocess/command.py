@@ -9,7 +9,6 @@ import click
 import msgspec
 from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
-from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -47,7 +46,7 @@ def reprocess(config: Config, request: run.Request | None) -> None:
                 outcome = run.run(config, spark, session, request, progress)
                 due.clear(session, config, listed, request, outcome)
         left = len(due.read(session, config))
-    except (DriverException, NoHostAvailable, PySparkException, Py4JError) as error:
+    except (DriverException, NoHostAvailable, PySparkException) as error:
         reason = str(error).strip().partition("\n")[0][:500]
         raise StopError(f"the recount failed, and may simply be started again: {reason}") from error
     finally:
@@ -57,8 +56,8 @@ def reprocess(config: Config, request: run.Request | None) -> None:
     out.print(f"{left} windows are on the recount list" if left else "the recount list is empty")
     if outcome.newer:
         raise StopError(
-            f"{outcome.newer} cells differ, but their rows were written after this recount began: start it again;"
-            " if that does not help, the clocks of the hosts differ"
+            f"{outcome.newer} cells differ, but their rows were written after this recount began: start it"
+            " again; if that does not help, the clocks of the hosts differ"
         )
     if outcome.done is None and request is not None:
         raise StopError("no window of the span could be recounted: see above")
