@@ -1,4 +1,4 @@
-"""`citypulse-spark`: job, verify, drop."""
+"""`citypulse-spark`: job, verify, reprocess, export, drop."""
 
 import os
 import sys
@@ -20,6 +20,9 @@ Examples:
   citypulse-spark verify --config job.toml --explain "Montréal, Québec" 2026-01-31T12:05Z
   citypulse-spark verify --config job.toml --tweets truth.jsonl
   citypulse-spark verify --config job.toml --anchors tests/anchors
+  citypulse-spark reprocess --config job.toml --last 1h --dry-run
+  citypulse-spark reprocess --config job.toml --due
+  citypulse-spark reprocess --config job.toml --from 2026-01-29 --to 2026-01-30 --journal events.jsonl
   CITYPULSE_SPARK_RUN=demo citypulse-spark drop --config job.toml --yes
 
 Exit codes: 0 well, 1 failed or found a difference, 2 bad input or tables of another source.
@@ -163,6 +166,56 @@ def verify(
     elif write_anchors:
         check.write_anchors(config, write_anchors)
     return None
+
+
+@main.command(epilog=_EPILOG)
+@_config
+@_span_options
+@click.option("--due", is_flag=True, help="Recount what is on the recount list, instead of a span.")
+@click.option("--country", metavar="CC", help="Only this country, and the sums over all of them.")
+@click.option("--feed", help="Only this feed.")
+@click.option(
+    "--journal",
+    "journals",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="Also from this file of `citypulse-producer journal export --events`; again for each producer.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+def reprocess(
+    file: Path | None,
+    last: str | None,
+    since: str | None,
+    until: str | None,
+    due: bool,
+    country: str | None,
+    feed: str | None,
+    journals: tuple[Path, ...],
+    dry_run: bool,
+) -> None:
+    """Count windows once more, from Kafka, and write what differs.
+
+    Runs beside the job, in a process of its own. Windows that the job still counts are left to it. So are
+    those of which retention has deleted the head, unless --journal gives it. Rows that should not be there
+    are removed. Says what changed, and writes it down in the table `recounts`. Without --to it ends now.
+    """
+    config = load(file, os.environ)
+    from citypulse.spark.reprocess import command, run, source
+
+    if due:
+        if any((last, since, until, country, feed, journals, dry_run)):
+            raise BadInputError("--due takes what is on the list: leave it, or the other options, out")
+        return command.reprocess(config, None)
+    span = span_of(last, since, until, required=True)
+    assert span is not None  # noqa: S101 - for mypy
+    request = run.Request(
+        span,
+        country=country.upper() if country else None,
+        feed=feed,
+        journals=tuple(source.look(path) for path in journals),
+        dry_run=dry_run,
+    )
+    return command.reprocess(config, request)
 
 
 @main.command(epilog=_EPILOG)

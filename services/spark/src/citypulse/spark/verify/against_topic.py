@@ -56,7 +56,9 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
             )
         if wait_seconds is not None:
             _wait(config, session, consumer, some, wait_seconds)
-        whole = kept.whole_after(consumer, some)
+        whole = kept.whole_after(
+            consumer, some, lambda: kept.retention_ms(config.kafka, config.prefixed_topics)
+        )
         span = _whole_windows(span, whole, out)
         seen = _look(config, session, consumer, some, span)
         if not any(seen.found[table] for table in _WINDOWS):

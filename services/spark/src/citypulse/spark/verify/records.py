@@ -1,21 +1,24 @@
 """A record of Kafka as verify reads it: an event, or nothing that counts.
 
 What makes a record an event is said here once more, and by other means than the job's: a number for `post`, a
-time in `at`, a list of `feeds`. Whatever else is missing or of another kind is as if it were null. An event
-whose time is more than 5 minutes ahead of the broker's clock counts nowhere.
+time in `at`, a list of names in `feeds`, and names for country and city where there are any. Whatever else is
+missing or of another kind is as if it were null. An event whose time is more than 5 minutes ahead of the
+broker's clock counts nowhere.
 """
 
 from typing import Any, NamedTuple
 
 import msgspec
 
-from citypulse.spark.verify.tally import Post
+from citypulse.spark.verify.tally import ALL_COUNTRIES, Post
 
 AHEAD_MS = 5 * 60 * 1000
 """How far a post may be ahead of the time at which the broker appended it."""
 
 _LAST_MILLISECOND = 253402300799999
 """Of the year 9999."""
+_LONGEST_NAME = 255
+"""Characters; names are parts of keys in Cassandra."""
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
@@ -59,16 +62,25 @@ def read(value: bytes | None, appended: int) -> Read:
     post, at = _number(record.post), _number(record.at)
     if post is None or at is None or not 0 <= at <= _LAST_MILLISECOND or not isinstance(record.feeds, list):
         return _POISON
+    feeds, country, city = [_text(feed) for feed in record.feeds], _text(record.country), _text(record.city)
+    names = [*feeds, *(name for name in (country, city) if name is not None)]
+    if country == ALL_COUNTRIES or not all(name and len(name) <= _LONGEST_NAME for name in names):
+        return _POISON
     if at > appended + AHEAD_MS:
         return Read(None, fault="future")
-    if not isinstance(record.country, str):
+    if country is None:
         return Read(None)
     refs = record.refs if isinstance(record.refs, list) else []
     kinds = frozenset(_kind(ref) for ref in refs)
-    city = record.city if isinstance(record.city, str) else None
-    feeds = tuple(dict.fromkeys(feed for feed in record.feeds if isinstance(feed, str)))
-    one = Post(post, at, _number(record.author), kinds, record.country, city)
-    return Read(one, feeds, _number(record.id) or post)
+    one = Post(post, at, _number(record.author), kinds, country, city)
+    return Read(one, tuple(dict.fromkeys(feed for feed in feeds if feed)), _number(record.id) or post)
+
+
+def _text(value: Any) -> str | None:
+    """Text as it stands; of anything else its JSON, as the job reads it."""
+    if value is None or isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode()
 
 
 def _kind(ref: Any) -> str:

@@ -72,11 +72,7 @@ def _credited(
         return None, feeds
     country, city = _place(message, place_id, place_country, names)
     post = _post(data, country, city)
-    for version in {post.post, int(data["id"])}:
-        known = originals.get(version)
-        originals[version] = (
-            known._replace(feeds=known.feeds | feeds) if known else _Original(country, city, feeds)
-        )
+    originals.setdefault(int(data["id"]), _Original(country, city, feeds))
     return post, feeds
 
 
