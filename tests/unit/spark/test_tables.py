@@ -18,7 +18,7 @@ def test_the_configured_values_stand_in_the_schema() -> None:
     assert made[0].startswith("CREATE KEYSPACE IF NOT EXISTS citypulse_demo")
     assert "'class': 'NetworkTopologyStrategy', 'dc-1': 3" in made[0]
     assert sum("default_time_to_live = 216000" in one for one in made) == 6
-    assert sum("'class': 'TimeWindowCompactionStrategy'" in one for one in made) == 6
+    assert sum("'class': 'TimeWindowCompactionStrategy'" in one for one in made) == 10
     assert not any("{keyspace" in one or "--" in one for one in made)
 
 
