@@ -122,6 +122,11 @@ class Metrics:
         self.unnamed_cities = gauge("unnamed_cities", "Cities counted whose name is not known yet")
         self.executors = gauge("executors", "Executors that the driver has")
         self.last_batch = gauge("last_batch_timestamp_seconds", "When the last batch was committed")
+        self.rolling_seconds = histogram("rolling_seconds", "Looking for what changes hours and ranks")
+        self.rolled = gauge("rolled_timestamp_seconds", "What was written before it is in hours and ranks")
+        self.rolled_hours = counter("rolled_hours_total", "Hours merged from their windows")
+        self.rank_rows = counter("rank_rows_total", "Rows of ranks that differed and were written")
+        self.rolling_cells = gauge("rolling_cells", "Cells that are kept in memory for hours and ranks")
         self._written: dict[int, int] = {}
         self.status: dict[str, Any] = {"state": "starting", "processed": {}, "end": {}}
 

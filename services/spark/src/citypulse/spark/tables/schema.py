@@ -40,6 +40,9 @@ def statements(config: Config) -> list[str]:
         windows_compaction=_map(cassandra.windows_compaction),
         cities_compaction=_map(cassandra.cities_compaction),
         windows_ttl=round(cassandra.windows_ttl_days * 86400),
+        hours_compaction=_map(cassandra.hours_compaction),
+        hours_ttl=round(cassandra.hours_ttl_days * 86400),
+        ranks_compaction=_map(cassandra.ranks_compaction),
     )
     return [statement.strip() for statement in filled.split(";") if statement.strip()]
 
