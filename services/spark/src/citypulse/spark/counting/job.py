@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from citypulse.spark import metrics, rolling, session, tables, topics
 from citypulse.spark.config import Config
-from citypulse.spark.counting import checkpoint, query
+from citypulse.spark.counting import checkpoint, query, recounting
 from citypulse.spark.counting.batch import Sink
 from citypulse.spark.counting.progress import Listener
 from citypulse.spark.errors import BadInputError, StopError
@@ -102,7 +102,11 @@ def _count(
         target=_tick, args=(config, sink, lock, kafka, numbers, told), name="ticker", daemon=True
     )
     ticker.start()
-    threads = [ticker, rolling.start(config, lock, numbers, told)]
+    threads = [
+        ticker,
+        rolling.start(config, lock, numbers, told),
+        recounting.start(config, spark, cassandra, numbers, told),
+    ]
     _watch(config, spark, running, place, threads, numbers, told)
     _stop(running, config.stop_seconds)
 
@@ -188,12 +192,12 @@ def _tick(
         try:
             if lock.acquire(blocking=False):
                 try:
-                    sink.learn()
+                    sink.tick()
                 finally:
                     lock.release()
             numbers.offsets("end", topics.ends(kafka, config.prefixed_topics))
         except (KafkaError, DriverException, NoHostAvailable, OSError) as error:
-            _log.warning("names and lag are not known at the moment", reason=_reason(error))
+            _log.warning("names, gaps and lag are not known at the moment", reason=_reason(error))
 
 
 def _stop(running: Any, seconds: float) -> None:
