@@ -186,6 +186,23 @@ class TestNothingLingers:
         running.tick(NOW + 10)
         assert running.differing() == []
 
+    def test_a_recount_that_removes_every_city_of_a_window_or_a_whole_country(self, running: Running) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.tweet("CA", "", NOW, author=1)
+        running.windows.tweet("GB", "GB:a", NOW, author=2)
+        running.windows.write(NOW - 10)
+        running.tick()
+        start = NOW // WINDOW * WINDOW
+        for key in (("CA", "CA:a"), ("GB", "GB:a"), ("GB", "")):
+            running.windows.remove(("all", *key, start))
+        for country in ("CA", "*"):
+            cell = running.windows.cells["all", country, "", start]
+            cell.tweets, cell.originals, cell.users = 1, 1, {1}
+            running.windows.unwritten.add(("all", country, "", start))
+        running.windows.write(NOW + 5)
+        running.tick(NOW + 10)
+        assert running.differing() == []
+
 
 class TestWhatIsRead:
     def test_a_window_read_in_mid_batch_is_read_again_when_the_batch_is_done(self, running: Running) -> None:
@@ -358,7 +375,7 @@ def test_any_history_of_writes_restarts_and_looks_ends_exact(monkeypatch: pytest
         st.lists(tweets, max_size=4), st.booleans(), st.integers(0, 400) | st.integers(0, 2), st.booleans()
     )
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, suppress_health_check=list(HealthCheck))
     @given(st.lists(step, min_size=1, max_size=6))
     def history(steps: list[tuple[list[tuple[str, str, int, int, str, str]], bool, int, bool]]) -> None:
         with pytest.MonkeyPatch.context() as patch:
