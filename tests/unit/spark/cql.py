@@ -82,10 +82,10 @@ class Cassandra:
         self._put(found[1], dict(zip(re.findall(r"\w+", found[2]), values, strict=True)))
 
     def _update(self, text: str, values: list[Any]) -> None:
-        found = re.match(r"UPDATE \w+\.(\w+) USING TTL \? SET (\w+) = \? WHERE (.*)$", text)
+        found = re.match(r"UPDATE \w+\.(\w+) USING TIMESTAMP \? AND TTL \? SET (\w+) = \? WHERE (.*)$", text)
         assert found
         columns = [found[2], *re.findall(r"(\w+) = \?", found[3])]
-        self._put(found[1], dict(zip(columns, values[1:], strict=True)))
+        self._put(found[1], dict(zip(columns, values[2:], strict=True)))
 
     def _put(self, table: str, row: Row) -> None:
         self.written.append(table)

@@ -346,6 +346,21 @@ class TestRebuild:
         running.tick(NOW, quiet=int(time.time() * 1000) + 10)
         assert running.differing() == []
 
+    def test_of_a_recount_that_only_moves_tweets_from_one_city_to_another(self, running: Running) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick()
+        running.windows.remove(("all", "CA", "CA:a", NOW // WINDOW * WINDOW))
+        for key in list(running.windows.cells):
+            running.windows.remove(key)
+        running.windows.tweet("CA", "CA:b", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick(NOW + 10)
+        assert running.differing()
+        rolling.rebuild(running.session, LIVE, "all", "CA", [NOW])  # type: ignore[arg-type]
+        running.tick(NOW + 20, quiet=int(time.time() * 1000) + 10)
+        assert running.differing() == []
+
     def test_removes_cities_and_hours_that_no_window_has_any_more(self, running: Running) -> None:
         at = int(time.time() * 1000) - 3 * HOUR
         for city in ("CA:a", "CA:b"):
