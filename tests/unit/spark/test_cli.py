@@ -33,7 +33,7 @@ def test_drop_refuses_a_checkpoint_that_is_not_local(tmp_path: Path) -> None:
 def test_verify_takes_exactly_one_thing_to_compare_with(tmp_path: Path, options: tuple[str, ...]) -> None:
     code, said = run(tmp_path, "verify", *options)
     assert code == 2
-    assert "takes one of --tweets" in said
+    assert "takes one of --topic, " in said
 
 
 @pytest.mark.parametrize(
