@@ -11,10 +11,16 @@ from typing import Any
 
 import pytest
 
+from citypulse.control.metrics import scrape, value
+from citypulse.control.runs import fed_truths
+from citypulse.events import messages
 from citypulse.spark import rolling, tables
-from citypulse.spark.config import Cassandra, Config
+from citypulse.spark.config import Cassandra, Config, load
 from citypulse.spark.metrics import Metrics
 from citypulse.spark.rolling.ticker import Ticker
+from citypulse.spark.rolling.windows import milliseconds
+from citypulse.spark.verify import rolled, rolled_tables
+from citypulse.spark.verify.recount import recount
 from tests.system import System
 from tests.unit.spark.rolling_windows import DAY, HOUR, WINDOW, City, Windows, differing
 
@@ -155,3 +161,39 @@ def test_a_recount_is_seen_though_its_countries_rows_are_as_old(running: Running
             (row.feed, row.country),
         )
     assert list(running.session.execute(marks)) == []
+
+
+def test_they_equal_a_recount_of_what_a_demo_was_fed(system: System) -> None:
+    """The whole way, from replay's truth on the one side to hours and ranks on the other."""
+    system.control("demo", RATE="100", DURATION="30s")
+    ended = time.time()
+    inst = system.installation
+    metrics = inst.run_address("demo", 9302)
+    system.wait_for(
+        "a look of the ticker after the demo",
+        lambda: value(scrape(metrics), "citypulse_spark_rolled_timestamp_seconds") > ended,
+    )
+    config = load(inst.home / "etc" / "spark-job-demo" / "config.toml", {})
+    wanted = recount(message for truth in fed_truths(inst, "demo") for message in messages.read(truth))
+    session = tables.wait(config.cassandra)
+    # The lists tell of which moment they are; they are of another one if the ticker looked meanwhile.
+    moments = [_running(session, config)]
+    while True:
+        found = {table: rolled_tables.read(session, config.keyspace, table) for table in rolled_tables.KEYS}
+        moments.append(_running(session, config))
+        if moments[-1] == moments[-2]:
+            break
+    session.cluster.shutdown()
+    expected = rolled.hours(wanted.cells, wanted.cities)
+    expected["city_ranks"] = rolled.ranks(wanted.cells, wanted.cities, moments[-1])
+    assert list(rolled_tables.differences(expected, found)) == []
+    assert sum(map(len, found.values())) > 300
+
+
+def _running(session: Any, config: Config) -> int:
+    """The last moment that the lists of an hour may speak of, in ms."""
+    ends = session.execute(
+        f"SELECT span_end FROM {config.keyspace}.city_ranks"
+        " WHERE feed = 'all' AND country = '*' AND metric = 'tweets' AND span = 'hour' LIMIT 1"
+    )
+    return milliseconds(ends.one().span_end) - 1

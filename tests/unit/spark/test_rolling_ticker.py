@@ -101,6 +101,29 @@ class TestWhatIsWritten:
         assert running.list("CA", "change", "hour") == []
         assert running.differing() == []
 
+    def test_what_was_not_received_is_added_up_and_counts_nothing(self, running: Running) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        rows = running.session.rows["country_windows"]
+        start = NOW // WINDOW * WINDOW
+        for at, gap in ((start, 20), (start + WINDOW, 300), (start - 3 * HOUR, 7)):
+            keys = {"feed": "all", "country": "CA", "window_start": at, "gap_seconds": gap}
+            rows.setdefault(("all", "CA", at), {}).update(keys)
+        running.tick()
+        hours = running.session.rows["country_hours"]
+        now, before = (hours["all", "CA", at // HOUR * HOUR] for at in (start, start - 3 * HOUR))
+        assert (now["tweets"], now["gap_seconds"]) == (1, 320)
+        assert (before["tweets"], before["active_users"], before["gap_seconds"]) == (None, None, 7)
+        assert running.differing() == []
+        rows["all", "CA", start]["gap_seconds"] = 0
+        del rows["all", "CA", start - 3 * HOUR]
+        running.tick(NOW + 10)
+        assert [row["gap_seconds"] for row in hours.values() if row["country"] == "CA"] == [300]
+        running.restart()
+        running.session.written.clear()
+        running.tick(NOW + 20)
+        assert "country_hours" not in running.session.written
+
     def test_odd_names_of_feeds_and_cities_stay_as_they_are(self, running: Running) -> None:
         running.windows.cities = {
             ("CA", "CA:1"): City("Val-d'Or"),

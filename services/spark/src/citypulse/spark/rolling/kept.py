@@ -66,7 +66,8 @@ class Kept:
     def _changed(self, before: dict[int, Version], found: dict[int, Version], clock: int) -> set[int]:
         changed = {start for start, version in found.items() if before.get(start) != version}
         gone = before.keys() - found.keys()
-        return changed | {start for start in gone if before[start].updated_at + self._ttl > clock}
+        # A window that is older than windows are kept was not removed: it expired.
+        return changed | {start for start in gone if max(before[start].updated_at, start) + self._ttl > clock}
 
     def _expiring(self, hour: int, clock: int) -> bool:
         """Whether windows of an hour may be gone by their age, so that it can only get less by merging."""

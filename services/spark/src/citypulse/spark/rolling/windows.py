@@ -63,9 +63,11 @@ class Version(NamedTuple):
 
 
 class CountryWindow(NamedTuple):
-    """A country's row of a window."""
+    """A country's row of a window, or of an hour."""
 
     cell: Cell
+    counted: bool
+    """False where it only says what was not received."""
     unresolved: int
     gap_seconds: int | None
 
@@ -148,7 +150,10 @@ class Reader:
         rows = self._session.execute(self._country, (*pair, first, last))
         return {
             milliseconds(row.window_start): CountryWindow(
-                _cell(row, row.users_sketch or b""), row.unresolved or 0, row.gap_seconds
+                _cell(row, row.users_sketch or b""),
+                row.tweets is not None,
+                row.unresolved or 0,
+                row.gap_seconds,
             )
             for row in rows
         }
@@ -166,7 +171,6 @@ def milliseconds(moment: datetime.datetime | None) -> int:
 
 
 def _cell(row: Any, sketch: bytes) -> Cell:
-    # A row that only says what was not received has no counts.
     return Cell(
         row.tweets or 0,
         row.originals or 0,
