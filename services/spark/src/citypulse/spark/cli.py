@@ -115,6 +115,7 @@ def job(file: Path | None, log_level: str) -> None:
     metavar="CC",
     help="With --tweets: the country of places that name none: the rule's, if it names a single one.",
 )
+@click.option("--retweets", is_flag=True, help="With --tweets: the producer followed retweets.")
 def verify(
     file: Path | None,
     tweets: tuple[Path, ...],
@@ -128,6 +129,7 @@ def verify(
     explain: tuple[str, str] | None,
     countries: str,
     place_country: str,
+    retweets: bool,
 ) -> None:
     """Compare the tables with a recount of the topics or of the tweets, or with anchors.
 
@@ -160,7 +162,7 @@ def verify(
 
     if tweets:
         only = frozenset(countries.upper().replace(",", " ").split())
-        check.against_tweets(config, tweets, only or None, place_country.upper())
+        check.against_tweets(config, tweets, only or None, place_country.upper(), retweets=retweets)
     elif anchors:
         check.against_anchors(config, anchors)
     elif write_anchors:
