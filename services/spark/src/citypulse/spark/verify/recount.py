@@ -47,11 +47,9 @@ def recount(
     for message in messages:
         result.messages += 1
         post, feeds = _credited(message, place_country, names, originals)
-        if (
-            post is None
-            or (post.retweet and not retweets)
-            or (countries is not None and post.country not in countries)
-        ):
+        if post is None or (post.retweet and not retweets):
+            continue
+        if countries is not None and post.country not in countries:
             continue
         for feed in feeds:
             newest = result.last_at
