@@ -93,9 +93,8 @@ def _convert(source: Path, target: Path, columns: Sequence[str]) -> None:
     try:
         spark.sparkContext.setLogLevel("ERROR")
         schema = ", ".join(f"{name} {_type(name)}" for name in columns)
-        read = spark.read.csv(
-            str(source), schema=schema, header=True, escape='"', multiLine=True, mode="FAILFAST"
-        )
+        options = {"header": True, "escape": '"', "multiLine": True, "mode": "FAILFAST"}
+        read = spark.read.schema(schema).options(**options).csv(str(source))
         read.coalesce(1).write.parquet(str(target))
     finally:
         spark.stop()
