@@ -1,12 +1,10 @@
 """The query on Spark itself, in this process, against the recount in plain Python."""
 
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import SparkSession
 
 from citypulse.events.event import encode
 from citypulse.spark.counting import query
@@ -15,62 +13,14 @@ from citypulse.spark.verify.compare import Comparison, compare, expected
 from citypulse.spark.verify.stored import KEYS, sketch_estimate
 from citypulse.spark.verify.tally import Recount
 
+from .streams import APPENDED, Cells, counted, local_spark
 from .tweets import CITIES, START, lines, many, tweet
-
-APPENDED = START + 26 * 60_000
-"""When the broker appended every record, in ms."""
-
-Cells = dict[tuple[str, str, str, int], Row]
 
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkSession]:
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    session = (
-        SparkSession.builder.master("local[1]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.driver.memory", "512m")
-        .config("spark.sql.objectHashAggregate.sortBased.fallbackThreshold", "1000000")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
-    yield session
-    session.stop()
-
-
-def counted(spark: SparkSession, directory: Path, batches: list[str]) -> tuple[Cells, list[dict[str, int]]]:
-    """Each text is a micro-batch with a record a line; gives the last state of each cell, and what was
-    observed."""
-    source = directory / "in"
-    source.mkdir()
-    cells: Cells = {}
-
-    def keep(rows: DataFrame, batch: int) -> None:
-        for row in rows.collect():
-            cells[row["feed"], row["country"], row["city_id"], row["window_start"]] = row
-
-    query_observed: list[dict[str, int]] = []
-    for number, text in enumerate(batches):
-        file = source / f"{number:03d}.txt"
-        file.write_text(text)
-        os.utime(file, (number + 1, number + 1))
-    texts = spark.readStream.option("maxFilesPerTrigger", 1).text(str(source))
-    values = texts.withColumn("timestamp", query.F.timestamp_millis(query.F.lit(APPENDED)))
-    running = (
-        query.count(query.observe(query.parse(values)), "10 minutes")
-        .writeStream.outputMode("update")
-        .option("checkpointLocation", str(directory / "checkpoint"))
-        .trigger(availableNow=True)
-        .foreachBatch(keep)
-        .start()
-    )
-    assert running.awaitTermination(240), "the query did not end within 240 s"
-    for progress in running.recentProgress:
-        if progress.numInputRows:
-            query_observed.append(json.loads(progress.json)["observedMetrics"][query.OBSERVED])
-    return cells, query_observed
+    with local_spark() as session:
+        yield session
 
 
 def compared(cells: Cells, made: list) -> Comparison:

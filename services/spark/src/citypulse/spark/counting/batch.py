@@ -14,9 +14,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from citypulse.spark import topics
 from citypulse.spark.config import Config
-from citypulse.spark.counting import execution, leftover, query
+from citypulse.spark.counting import execution, leftover, query, reception
 from citypulse.spark.counting.checkpoint import Checkpoint
 from citypulse.spark.counting.execution import Batch
+from citypulse.spark.counting.gaps import Missing
 from citypulse.spark.counting.names import Names, Repairs
 from citypulse.spark.counting.writer import Written, write
 from citypulse.spark.metrics import Metrics
@@ -33,6 +34,7 @@ class Sink:
     ) -> None:
         self._config, self._spark, self._session, self._metrics = config, spark, session, metrics
         self._names = Names(config)
+        self._gaps = reception.Gaps(config)
         self._repairs = Repairs(session, config.keyspace)
         self._broadcast: Broadcast[Any] | None = None
         self._stamp = 0
@@ -40,13 +42,22 @@ class Sink:
         self._whole_after: int | None = None
         self._heads: KafkaConsumer | None = None
 
-    def learn(self) -> None:
-        """Read new names, and name what waits for them."""
+    def tick(self) -> None:
+        """What is done between batches: read new names and gaps, and put right what they change in rows that
+        are written."""
+        self._learn()
+        now = self._next_stamp() // 1000
+        self._metrics.gaps.set(len(self._gaps.missing(now)))
+        reception.put_right(self._session, self._config, self._gaps, now, self._stamp)
+
+    def _learn(self) -> None:
+        """Read new names, name what waits for them; read new gaps."""
         if self._names.refresh() and self._broadcast is not None:
             self._broadcast.unpersist()
             self._broadcast = None
         self._repairs.work(self._names.known)
         self._metrics.unnamed_cities.set(self._repairs.open)
+        self._gaps.refresh()
 
     def write(self, running: Any, cells: DataFrame, batch: int) -> None:
         """Write a batch; it counts as done when this returns, and is tried again when this raises.
@@ -54,12 +65,13 @@ class Sink:
         Args:
             running: the streaming query that executes it.
         """
-        self.learn()
+        self._learn()
         whole_after = self._whole(execution.read(running, query.OBSERVED))
         began = time.monotonic()
-        # One clock for all executors, and never back.
-        self._stamp = max(self._stamp + 1, time.time_ns() // 1000)
-        task = _task(self._config, self._known(self._spark.sparkContext), self._stamp, whole_after)
+        self._next_stamp()
+        missing = self._gaps.missing(self._stamp // 1000)
+        names = self._known(self._spark.sparkContext)
+        task = _task(self._config, names, self._stamp, whole_after, missing)
         # One action on the batch: a second one would compute it, and count what is observed, again.
         written: list[Written] = cells.rdd.mapPartitions(task).collect()
         seen = execution.read(running, query.OBSERVED)
@@ -72,8 +84,14 @@ class Sink:
     def close(self) -> None:
         """Leave the brokers."""
         self._names.close()
+        self._gaps.close()
         if self._heads is not None:
             self._heads.close()
+
+    def _next_stamp(self) -> int:
+        """One clock for all executors, in microseconds, that never goes back."""
+        self._stamp = max(self._stamp + 1, time.time_ns() // 1000)
+        return self._stamp
 
     def _known(self, context: SparkContext) -> "Broadcast[Any]":
         if self._broadcast is None:
@@ -129,7 +147,9 @@ class Sink:
             due(leftover.windows_between(since, until), "retention")
 
 
-def _task(config: Config, names: "Broadcast[Any]", stamp: int, whole_after: int) -> Callable[[Any], Any]:
+def _task(
+    config: Config, names: "Broadcast[Any]", stamp: int, whole_after: int, missing: list[Missing]
+) -> Callable[[Any], Any]:
     return partial(
         _write,
         cassandra=config.cassandra,
@@ -137,10 +157,9 @@ def _task(config: Config, names: "Broadcast[Any]", stamp: int, whole_after: int)
         names=names,
         stamp=stamp,
         whole_after=whole_after,
+        missing=missing,
     )
 
 
-def _write(
-    rows: Any, *, cassandra: Any, keyspace: str, names: "Broadcast[Any]", stamp: int, whole_after: int
-) -> Any:
-    return write(rows, cassandra, keyspace, names.value, stamp, whole_after)
+def _write(rows: Any, *, names: "Broadcast[Any]", **others: Any) -> Any:
+    return write(rows, names=names.value, **others)

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -14,9 +15,9 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from pyspark.sql import DataFrame, SparkSession
 
-from citypulse.spark import metrics, session, tables, topics
+from citypulse.spark import metrics, rolling, session, tables, topics
 from citypulse.spark.config import Config
-from citypulse.spark.counting import checkpoint, query
+from citypulse.spark.counting import checkpoint, query, recounting
 from citypulse.spark.counting.batch import Sink
 from citypulse.spark.counting.progress import Listener
 from citypulse.spark.errors import BadInputError, StopError
@@ -101,7 +102,12 @@ def _count(
         target=_tick, args=(config, sink, lock, kafka, numbers, told), name="ticker", daemon=True
     )
     ticker.start()
-    _watch(config, spark, running, place, ticker, numbers, told)
+    threads = [
+        ticker,
+        rolling.start(config, lock, numbers, told),
+        recounting.start(config, spark, cassandra, numbers, told),
+    ]
+    _watch(config, spark, running, place, threads, numbers, told)
     _stop(running, config.stop_seconds)
 
 
@@ -129,7 +135,7 @@ def _watch(
     spark: SparkSession,
     running: Any,
     place: checkpoint.Checkpoint,
-    ticker: threading.Thread,
+    threads: Sequence[threading.Thread],
     numbers: metrics.Metrics,
     told: threading.Event,
 ) -> None:
@@ -147,8 +153,10 @@ def _watch(
             raise StopError(
                 f"Spark stopped: the master {config.spark.master} gave the application up or is gone"
             )
-        if not ticker.is_alive():
-            raise StopError("the thread that watches names and lag died")
+        for thread in threads:
+            # A thread that was told to stop since has ended well.
+            if not thread.is_alive() and not told.is_set():
+                raise StopError(f"the thread {thread.name!r} died")
         # The driver's own block manager is in the list as well.
         executors = context._jsc.sc().getExecutorMemoryStatus().size() - 1
         numbers.executors.set(executors)
@@ -184,12 +192,12 @@ def _tick(
         try:
             if lock.acquire(blocking=False):
                 try:
-                    sink.learn()
+                    sink.tick()
                 finally:
                     lock.release()
             numbers.offsets("end", topics.ends(kafka, config.prefixed_topics))
         except (KafkaError, DriverException, NoHostAvailable, OSError) as error:
-            _log.warning("names and lag are not known at the moment", reason=_reason(error))
+            _log.warning("names, gaps and lag are not known at the moment", reason=_reason(error))
 
 
 def _stop(running: Any, seconds: float) -> None:

@@ -7,14 +7,14 @@ end, and Cassandra keeps the greater one.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cassandra.cluster import Session
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, PreparedStatement
 
 from citypulse.spark.config import Cassandra
-from citypulse.spark.counting.query import ALL_COUNTRIES
+from citypulse.spark.counting.gaps import ALL_COUNTRIES, Missing, seconds
 from citypulse.spark.tables import connected, execute_all
 
 Names = Mapping[str, tuple[str, float | None, float | None]]
@@ -31,8 +31,9 @@ _WINDOWS_BY_COUNTRY = """INSERT INTO {keyspace}.windows_by_country (feed, countr
   tweets, originals, replies, quotes, retweets, active_users, updated_at, name, lat, lon)
   VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _COUNTRY_WINDOWS = """INSERT INTO {keyspace}.country_windows (feed, country, window_start,
-  tweets, originals, replies, quotes, retweets, active_users, unresolved, users_sketch, updated_at)
-  VALUES (?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
+  tweets, originals, replies, quotes, retweets, active_users, unresolved, gap_seconds,
+  users_sketch, updated_at)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _CITY_NAME = "UPDATE {keyspace}.cities SET name = ?, lat = ?, lon = ? WHERE country = ? AND city_id = ?"
 _FIRST_SEEN = (
     "UPDATE {keyspace}.cities USING TIMESTAMP ? SET first_seen = ? WHERE country = ? AND city_id = ?"
@@ -72,6 +73,7 @@ def write(
     names: Names,
     stamp: int,
     whole_after: int = 0,
+    missing: Sequence[Missing] | None = None,
 ) -> Iterator[Written]:
     """Write the cells of one partition of the query's result.
 
@@ -80,6 +82,7 @@ def write(
             executor that comes late with an older batch can't put its counts over newer ones.
         whole_after: windows that start at it (ms since the epoch) or before are not written, since some of
             their events may be missing; 0 to write all.
+        missing: what was not received; None leaves `gap_seconds` as it is.
 
     Raises:
         cassandra.DriverException, StopError: what Cassandra answered, if it cannot be done in time.
@@ -101,7 +104,8 @@ def write(
         counts = [cell[name] for name in _COUNTS]
         sketch = bytes(cell["users_sketch"])
         if not city:
-            country_row = (feed, country, start, *counts, cell["unresolved"], sketch, now, stamp)
+            gap = UNSET_VALUE if missing is None else seconds(missing, feed, country, start, now)
+            country_row = (feed, country, start, *counts, cell["unresolved"], gap, sketch, now, stamp)
             partitions["country", feed, country].append(
                 (target.country_windows.bind(country_row), len(sketch))
             )

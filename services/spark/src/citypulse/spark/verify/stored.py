@@ -33,7 +33,8 @@ def read(session: Session, keyspace: str, table: str) -> Rows:
     result: Rows = {}
     for row in session.execute(f"SELECT {columns} FROM {keyspace}.{table}"):  # noqa: S608 - names of our own
         values = spans.plain(row._asdict())
-        result[tuple(values[name] for name in KEYS[table])] = values
+        if _counts(values):
+            result[tuple(values[name] for name in KEYS[table])] = values
     return result
 
 
@@ -41,7 +42,12 @@ def read_span(session: Session, keyspace: str, table: str, span: tuple[int, int]
     """The rows of a table of windows that start in a span: ms, from the first, before the second."""
     columns = (*KEYS[table], *COLUMNS[table])
     rows = spans.read(session, keyspace, table, columns, span)
-    return {tuple(values[name] for name in KEYS[table]): values for values in rows}
+    return {tuple(values[name] for name in KEYS[table]): values for values in rows if _counts(values)}
+
+
+def _counts(row: dict[str, Any]) -> bool:
+    """Whether it is more than a window's `gap_seconds`."""
+    return "tweets" not in row or row["tweets"] is not None
 
 
 def sketch_estimate(sketch: bytes) -> float | None:
