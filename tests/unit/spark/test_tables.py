@@ -1,6 +1,7 @@
 """The schema's text, and statements that are tried again."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from cassandra import OperationTimedOut
 
 from citypulse.spark import tables
 from citypulse.spark.config import Cassandra, Config
-from citypulse.spark.tables import execute
+from citypulse.spark.tables import execute, schema
 from citypulse.spark.verify.stored import COLUMNS, KEYS
 
 
@@ -28,7 +29,58 @@ def test_the_configured_values_stand_in_the_schema() -> None:
 
 def test_every_statement_can_be_run_twice() -> None:
     for one in tables.statements(Config(checkpoint_dir="/c")):
-        assert re.match(r"CREATE (KEYSPACE|TABLE) IF NOT EXISTS|ALTER TABLE", one)
+        assert re.match(
+            r"CREATE (KEYSPACE|TABLE) IF NOT EXISTS|ALTER TABLE \S+ (WITH|ADD IF NOT EXISTS|DROP IF EXISTS)",
+            one,
+        )
+
+
+def test_steps_are_numbered_without_a_hole() -> None:
+    numbers = [step.number for step in tables.steps(Config(checkpoint_dir="/c"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+class Keyspace:
+    """Stands for a session: remembers what is done, and keeps the rows of schema_steps."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.steps: dict[int, str] = {}
+
+    def execute(self, text: str, values: Any = (), timeout: float = 0) -> Any:
+        if text.startswith("SELECT step"):
+            return [SimpleNamespace(step=step) for step in self.steps]
+        if text.startswith("INSERT"):
+            self.steps[values[0]] = values[1]
+        else:
+            self.done.append(text)
+        return []
+
+
+def test_a_step_is_done_once_and_a_missing_table_is_made_at_every_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        schema,
+        "steps",
+        lambda config: [
+            schema.Step(
+                1, "001_a", ["CREATE TABLE IF NOT EXISTS k.schema_steps", "ALTER TABLE k.a WITH x = 1"]
+            ),
+            schema.Step(2, "002_b", ["ALTER TABLE k.a ADD IF NOT EXISTS b int"]),
+        ],
+    )
+    keyspace, config = Keyspace(), Config(checkpoint_dir="/c")
+    tables.create(keyspace, config)
+    assert [one.split()[0:4:3] for one in keyspace.done] == [
+        ["CREATE", "NOT"],
+        ["ALTER", "WITH"],
+        ["ALTER", "ADD"],
+    ]
+    assert keyspace.steps == {1: "001_a", 2: "002_b"}
+    keyspace.done.clear()
+    tables.create(keyspace, config)
+    assert [one.split()[3] for one in keyspace.done] == ["NOT", "WITH"]
 
 
 @pytest.mark.parametrize("table", KEYS)
