@@ -109,10 +109,13 @@ class Windows:
                     row | {"unresolved": cell.unresolved, "users_sketch": sketch(cell.users)},
                 )
                 continue
-            row |= {"city_id": city}
+            known = self.cities[country, city]
+            row |= {"city_id": city, "name": known.name, "lat": known.lat, "lon": known.lon}
             self._insert("windows_by_country", row)
             self._insert("city_windows", row | {"users_sketch": sketch(cell.users)})
-            known = self.cities[country, city]
+            if not cell.tweets:
+                # A city of which only retweets are known was not seen.
+                continue
             self._insert(
                 "cities",
                 {"country": country, "city_id": city, "name": known.name, "lat": known.lat, "lon": known.lon},

@@ -41,8 +41,9 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
     """
     pair = Pair(feed, country)
     concurrency = config.cassandra.concurrency
-    reader = Reader(session, config.keyspace, concurrency)
-    store = Hours(session, config, Names(session, config.keyspace, concurrency))
+    names = Names(session, config.keyspace, concurrency)
+    reader = Reader(session, config.keyspace, concurrency, names)
+    store = Hours(session, config, names)
     kept_since = time.time() * 1000 - config.cassandra.windows_ttl_days * 86_400_000
     written = 0
     for hour in sorted({hour_of(moment) for moment in hours}):

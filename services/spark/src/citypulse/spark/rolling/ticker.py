@@ -94,8 +94,8 @@ class Ticker:
         concurrency = config.cassandra.concurrency
         self._live, self._metrics = not config.run, metrics
         self._windows_ttl = round(config.cassandra.windows_ttl_days * spans.DAY_MS)
-        self._reader = Reader(session, config.keyspace, concurrency)
         self._names = Names(session, config.keyspace, concurrency)
+        self._reader = Reader(session, config.keyspace, concurrency, self._names)
         self._hours = Hours(session, config, self._names)
         self._lists = Lists(session, config)
         self._kept: dict[Pair, Kept] = {}

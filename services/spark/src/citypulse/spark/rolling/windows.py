@@ -15,6 +15,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import PreparedStatement
 
 from citypulse.spark.rolling.cells import Cell
+from citypulse.spark.rolling.names import Names
 from citypulse.spark.rolling.spans import WINDOW_MS
 
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -24,8 +25,8 @@ _VERSIONS = (
     " WHERE feed = ? AND country = ?"
 )
 _CITIES = (
-    "SELECT city_id, tweets, originals, replies, quotes, retweets, active_users, updated_at"
-    " FROM {keyspace}.windows_by_country WHERE feed = ? AND country = ? AND window_start = ?"
+    "SELECT city_id, tweets, originals, replies, quotes, retweets, active_users, updated_at,"
+    " name, lat, lon FROM {keyspace}.windows_by_country WHERE feed = ? AND country = ? AND window_start = ?"
 )
 _SKETCHES = (
     "SELECT window_start, users_sketch, updated_at FROM {keyspace}.city_windows"
@@ -75,8 +76,9 @@ class CountryWindow(NamedTuple):
 class Reader:
     """Reads the windows of one run; prepared once."""
 
-    def __init__(self, session: Session, keyspace: str, concurrency: int) -> None:
+    def __init__(self, session: Session, keyspace: str, concurrency: int, names: Names) -> None:
         self._session, self._keyspace, self._concurrency = session, keyspace, concurrency
+        self._names = names
         self._versions = self._prepare(_VERSIONS)
         self._cities = self._prepare(_CITIES)
         self._sketches = self._prepare(_SKETCHES)
@@ -112,8 +114,11 @@ class Reader:
     def cities(
         self, pair: Pair, starts: Iterable[int], known: Mapping[int, Mapping[City, Cell]], users_from: int
     ) -> Windows:
-        """The cities of some windows; what did not change since it was `known` is taken over, and windows
-        before `users_from` come without sketches."""
+        """The cities of some windows, whose names are learned by the way.
+
+        What did not change since it was `known` is taken over; windows before `users_from` come without
+        sketches.
+        """
         wanted = sorted(starts)
         result: Windows = {}
         missing: dict[City, list[int]] = defaultdict(list)
@@ -123,6 +128,8 @@ class Reader:
             cities = result[start] = {}
             for row in rows:
                 cell = _cell(row, b"")
+                if row.name:
+                    self._names.note((pair.country, row.city_id), (row.name, row.lat, row.lon))
                 old = before.get(row.city_id)
                 if start < users_from:
                     cities[row.city_id] = cell
