@@ -165,7 +165,7 @@ def test_a_recount_is_seen_though_its_countries_rows_are_as_old(running: Running
 
 def test_they_equal_a_recount_of_what_a_demo_was_fed(system: System) -> None:
     """The whole way, from replay's truth on the one side to hours and ranks on the other."""
-    system.control("demo", RATE="100", DURATION="30s")
+    system.control("demo", RATE="100", DURATION="20s")
     ended = time.time()
     inst = system.installation
     metrics = inst.run_address("demo", 9302)

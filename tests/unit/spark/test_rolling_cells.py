@@ -29,6 +29,21 @@ def cell(users: set[int], tweets: int = 0, retweets: int | None = None, updated_
 user_sets = st.lists(st.sets(st.integers(-(2**63), 2**63 - 1), max_size=30), min_size=1, max_size=12)
 
 
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    session = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "1")
+        .config("spark.driver.memory", "512m")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
 class TestMerging:
     @given(user_sets)
     def test_unites_users(self, sets: list[set[int]]) -> None:
@@ -74,20 +89,6 @@ class TestTheError:
 
 class TestSpark:
     """The windows' sketches are Spark's, and what is merged here may be merged there again."""
-
-    @pytest.fixture(scope="class")
-    def spark(self) -> Iterator[SparkSession]:
-        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-        session = (
-            SparkSession.builder.master("local[1]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "1")
-            .config("spark.driver.memory", "512m")
-            .getOrCreate()
-        )
-        session.sparkContext.setLogLevel("ERROR")
-        yield session
-        session.stop()
 
     @pytest.mark.parametrize("count", [0, 1, 2, 3, 300, 4_096, 5_000, 50_000])
     def test_writes_what_is_read_here(self, spark: SparkSession, count: int) -> None:
