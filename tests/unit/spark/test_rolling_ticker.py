@@ -250,6 +250,17 @@ class TestWhatIsRead:
         running.tick(NOW + 30, quiet=NOW + 20)
         assert running.differing() == []
 
+    def test_a_window_is_read_a_last_time_when_it_has_rested(self, running: Running) -> None:
+        """Another process wrote the country's row first and its cities later, without a word."""
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10, cities=False)
+        running.tick(NOW)
+        running.windows.write(NOW - 10)
+        running.tick(NOW + 10 * 60_000)
+        assert running.differing()
+        running.tick(NOW + 15 * 60_000)
+        assert running.differing() == []
+
     def test_windows_older_than_two_days_still_make_hours(self, running: Running) -> None:
         running.windows.tweet("CA", "CA:a", NOW, author=1)
         running.windows.write(NOW - 10)

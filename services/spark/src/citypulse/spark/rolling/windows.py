@@ -2,7 +2,7 @@
 
 A country's row is written with each change of one of its cities, so its `updated_at` tells whether a window
 is to be read again; the job's rows of one batch land in any order, so a window is read once more when the
-batch that wrote it is known to be done.
+batch that wrote it is known to be done, and a last time when it has rested for a while.
 """
 
 import datetime
@@ -16,7 +16,7 @@ from cassandra.query import PreparedStatement
 
 from citypulse.spark.rolling.cells import Cell
 from citypulse.spark.rolling.names import Names
-from citypulse.spark.rolling.spans import WINDOW_MS
+from citypulse.spark.rolling.spans import MINUTE_MS, WINDOW_MS
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 
@@ -40,6 +40,8 @@ _COUNTRY = (
 
 ALL_COUNTRIES = "*"
 
+REST_MS = 15 * MINUTE_MS
+
 City = str
 Windows = dict[int, dict[City, Cell]]
 """By start: the cities of a window."""
@@ -58,7 +60,10 @@ class Version(NamedTuple):
     updated_at: int
     gap_seconds: int | None
     settled: bool
-    """Whether all that was written with it is in the tables."""
+    """Whether the batch that wrote it is done, and so all of its rows are in the tables."""
+    rested: bool = False
+    """Whether it has not changed for `REST_MS`. It is read once more then: another process may have written
+    its rows in any order, and a replica that was asked may have been behind."""
     counted: bool = True
     """False for a row that only says what was not received."""
 
@@ -107,7 +112,11 @@ class Reader:
         for row in self._session.execute(self._versions, pair):
             updated_at = milliseconds(row.updated_at)
             result[milliseconds(row.window_start)] = Version(
-                updated_at, row.gap_seconds, updated_at < quiet, row.tweets is not None
+                updated_at,
+                row.gap_seconds,
+                updated_at < quiet,
+                updated_at < quiet - REST_MS,
+                row.tweets is not None,
             )
         return result
 
