@@ -23,6 +23,8 @@ Examples:
   citypulse-spark reprocess --config job.toml --last 1h --dry-run
   citypulse-spark reprocess --config job.toml --due
   citypulse-spark reprocess --config job.toml --from 2026-01-29 --to 2026-01-30 --journal events.jsonl
+  citypulse-spark export --config job.toml --last 1d --country CA --output canada.csv
+  citypulse-spark export --config job.toml --last 7d --countries --span hour --output hours.csv
   CITYPULSE_SPARK_RUN=demo citypulse-spark drop --config job.toml --yes
 
 Exit codes: 0 well, 1 failed or found a difference, 2 bad input or tables of another source.
@@ -115,6 +117,7 @@ def job(file: Path | None, log_level: str) -> None:
     metavar="CC",
     help="With --tweets: the country of places that name none: the rule's, if it names a single one.",
 )
+@click.option("--retweets", is_flag=True, help="With --tweets: the producer followed retweets.")
 def verify(
     file: Path | None,
     tweets: tuple[Path, ...],
@@ -128,6 +131,7 @@ def verify(
     explain: tuple[str, str] | None,
     countries: str,
     place_country: str,
+    retweets: bool,
 ) -> None:
     """Compare the tables with a recount of the topics or of the tweets, or with anchors.
 
@@ -160,7 +164,7 @@ def verify(
 
     if tweets:
         only = frozenset(countries.upper().replace(",", " ").split())
-        check.against_tweets(config, tweets, only or None, place_country.upper())
+        check.against_tweets(config, tweets, only or None, place_country.upper(), retweets=retweets)
     elif anchors:
         check.against_anchors(config, anchors)
     elif write_anchors:
@@ -216,6 +220,53 @@ def reprocess(
         dry_run=dry_run,
     )
     return command.reprocess(config, request)
+
+
+@main.command(epilog=_EPILOG)
+@_config
+@_span_options
+@click.option("--feed", help="Only this feed.")
+@click.option("--country", metavar="CC", help="Only this country; `*` for the sums over all of them.")
+@click.option("--city", metavar="ID", help="Only this city, as CA:36775d842cbec509.")
+@click.option("--countries", is_flag=True, help="Rows of whole countries, with gap_seconds, not of cities.")
+@click.option("--span", type=click.Choice(["window", "hour"]), default="window", help="What a row counts.")
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; CSV else goes to stdout."
+)
+def export(
+    file: Path | None,
+    last: str | None,
+    since: str | None,
+    until: str | None,
+    feed: str | None,
+    country: str | None,
+    city: str | None,
+    countries: bool,
+    span: str,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Write windows or hours into a file.
+
+    Columns are named as the tables', times are ISO 8601 in UTC, and what is not known is empty. Rows of
+    cities and of countries never stand in one file, for a country counts what its cities count. active_users
+    cannot be added up: the same person may be in several rows.
+    """
+    if countries and city:
+        raise BadInputError("--countries and --city exclude each other: leave one out")
+    if country == "*" and not countries:
+        raise BadInputError("--country * has no cities: add --countries, or name a country")
+    if form == "parquet" and output is None:
+        raise BadInputError("--format parquet needs a file: add --output FILE")
+    config = load(file, os.environ)
+    time = span_of(last, since, until, required=True)
+    assert time is not None  # noqa: S101 - for mypy
+    from citypulse.spark.export import command
+    from citypulse.spark.export.select import Selection
+
+    country = country.upper() if country else None
+    command.export(config, Selection(time, span, countries, feed, country, city), form, output)
 
 
 @main.command(epilog=_EPILOG)

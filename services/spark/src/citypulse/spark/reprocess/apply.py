@@ -2,12 +2,13 @@
 
 # ruff: noqa: S608 - a keyspace cannot be a parameter in CQL; its name is checked by the configuration
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cassandra.cluster import Session
 
 from citypulse.spark.config import Config
+from citypulse.spark.counting.gaps import Missing
 from citypulse.spark.counting.writer import Names, write
 from citypulse.spark.reprocess.changes import Before, CellKey, Changes, FeedCountry, Told
 from citypulse.spark.tables import execute_all
@@ -28,13 +29,30 @@ class Why(NamedTuple):
     source: str
 
 
-def apply(session: Session, config: Config, changes: Changes, names: Names, stamp: int) -> None:
+def apply(
+    session: Session,
+    config: Config,
+    changes: Changes,
+    names: Names,
+    missing: Sequence[Missing],
+    stamp: int,
+) -> None:
     """Write and remove, all with the recount's timestamp (microseconds).
+
+    Args:
+        session: with Cassandra.
+        config: of the run.
+        changes: what is to be done.
+        names: of cities.
+        missing: what was not received, for `gap_seconds`.
+        stamp: the timestamp.
 
     Raises:
         cassandra.DriverException: it could not be done in `cassandra.wait_seconds`; what was done stays.
     """
-    for _ in write(changes.write, config.cassandra, config.keyspace, names, stamp):
+    for _ in write(
+        changes.write, config.cassandra, config.keyspace, names, stamp, whole_after=0, missing=missing
+    ):
         pass
     _remove(session, config, changes.remove, stamp)
 

@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
+from citypulse.spark import rolling, tables
 from citypulse.spark import session as sessions
-from citypulse.spark import tables
 from citypulse.spark.config import Config
 from citypulse.spark.errors import StopError
 from citypulse.spark.reprocess import due, run, watch
@@ -40,10 +40,14 @@ def reprocess(config: Config, request: run.Request | None) -> None:
             out.print("the recount list is empty")
             return
         with _spark(config) as spark, _progress() as progress:
+
+            def rebuild(feed: str, country: str, hours: set[int]) -> None:
+                rolling.rebuild(session, config, feed, country, hours)
+
             if request is None:
-                outcome = due.work(config, spark, session, progress)
+                outcome = due.work(config, spark, session, progress, rebuild)
             else:
-                outcome = run.run(config, spark, session, request, progress)
+                outcome = run.run(config, spark, session, request, progress, rebuild)
                 due.clear(session, config, listed, request, outcome)
         left = len(due.read(session, config))
     except (DriverException, NoHostAvailable, PySparkException) as error:

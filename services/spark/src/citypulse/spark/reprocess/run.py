@@ -13,7 +13,9 @@ from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
 from citypulse.spark import kept, spans, topics
 from citypulse.spark.config import Config
+from citypulse.spark.counting.gaps import Missing
 from citypulse.spark.counting.names import Names
+from citypulse.spark.counting.reception import Gaps
 from citypulse.spark.errors import StopError
 from citypulse.spark.reprocess import apply, cells, changes, coverage, live, source, watch
 from citypulse.spark.reprocess.changes import Before, CellKey, FeedCountry, Told
@@ -130,7 +132,7 @@ def _compare(
         found = {row["hour"] for row in counted.select(hour).distinct().collect()}
     assert outcome.done is not None  # noqa: S101 - for mypy
     found |= _hours_there(session, config, request, outcome.done)
-    names = _names(config)
+    names, missing = _names(config), _missing(config, outcome.stamp // 1000)
     why = apply.Why(request.reason, "journal" if request.journals else "kafka")
     for number, one in enumerate(sorted(found)):
         progress("comparing hours", number, len(found))
@@ -142,7 +144,7 @@ def _compare(
         changes.merge(outcome.told, changed.told)
         if request.dry_run:
             continue
-        apply.apply(session, config, changed, names, outcome.stamp)
+        apply.apply(session, config, changed, names, missing, outcome.stamp)
         apply.note(session, config, outcome.told, why, outcome.stamp)
         for (feed, country), told in changed.told.items():
             if rebuild and told.any:
@@ -186,6 +188,15 @@ def _wanted(request: Request) -> Callable[[Mapping[str, Any]], bool]:
         return request.feed in (None, key["feed"]) and (countries is None or key["country"] in countries)
 
     return wanted
+
+
+def _missing(config: Config, now: int) -> list[Missing]:
+    gaps = Gaps(config)
+    try:
+        gaps.refresh()
+        return gaps.missing(now)
+    finally:
+        gaps.close()
 
 
 def _names(config: Config) -> dict[str, tuple[str, float | None, float | None]]:

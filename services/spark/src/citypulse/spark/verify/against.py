@@ -20,7 +20,12 @@ from citypulse.spark.verify.tally import WINDOW_MS, Recount
 
 
 def against_tweets(
-    config: Config, files: Sequence[Path], countries: frozenset[str] | None, place_country: str
+    config: Config,
+    files: Sequence[Path],
+    countries: frozenset[str] | None,
+    place_country: str,
+    *,
+    retweets: bool,
 ) -> None:
     """Recount the files, in the order they were fed, and compare every filled cell of every filled table.
 
@@ -31,7 +36,7 @@ def against_tweets(
     console = report.console()
     file = ", ".join(map(str, files))
     watermark_ms = int(config.watermark_minutes * 60_000)
-    wanted = recount(_messages(files, console), countries, place_country, watermark_ms)
+    wanted = recount(_messages(files, console), countries, place_country, watermark_ms, retweets=retweets)
     console.print(f"{len(wanted.posts())} posts counted")
     found = _read(config)
     if not any(found.values()):

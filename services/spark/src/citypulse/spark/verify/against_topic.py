@@ -17,8 +17,8 @@ from citypulse.spark import kept, tables, topics
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError, StopError
 from citypulse.spark.spans import Span
-from citypulse.spark.verify import compare, job, names, pending, report, stored, topic
-from citypulse.spark.verify.tally import WINDOW_MS
+from citypulse.spark.verify import compare, hourly, job, names, pending, report, stored, topic
+from citypulse.spark.verify.tally import WINDOW_MS, Recount
 
 _WINDOWS = ("city_windows", "country_windows", "windows_by_country")
 _LOOK_SECONDS = 1.0
@@ -54,12 +54,12 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
             raise BadInputError(
                 f"topics: there is none of {', '.join(config.prefixed_topics)}: was this run ever started?"
             )
-        if wait_seconds is not None:
-            _wait(config, session, consumer, some, wait_seconds)
         whole = kept.whole_after(
             consumer, some, lambda: kept.retention_ms(config.kafka, config.prefixed_topics)
         )
         span = _whole_windows(span, whole, out)
+        deadline = time.monotonic() + (wait_seconds or 0.0)
+        _wait(config, session, consumer, some, span, deadline)
         seen = _look(config, session, consumer, some, span)
         if not any(seen.found[table] for table in _WINDOWS):
             raise StopError(
@@ -81,16 +81,18 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
                 names=known,
                 progress=progress,
             )
-    seconds = time.monotonic() - began
-    out.print(
-        f"{counted.records} records read in {seconds:.1f} s ({counted.records / max(seconds, 0.001):,.0f}/s),"
-        f" {len(counted.recount.posts())} posts counted, {counted.poison} records are no event,"
-        f" {counted.future} are from the future"
-    )
-    wanted = compare.expected(counted.recount, all_history=span is None)
-    if span is not None:
-        _forget_other_cities(wanted, seen.found)
-    result = compare.compare(wanted, seen.found)
+        seconds = time.monotonic() - began
+        out.print(
+            f"{counted.records} records read in {seconds:.1f} s"
+            f" ({counted.records / max(seconds, 0.001):,.0f}/s), {len(counted.recount.posts())} posts,"
+            f" {counted.poison} records are no event, {counted.future} are from the future"
+        )
+        wanted = compare.expected(counted.recount, all_history=span is None)
+        if span is not None:
+            _forget_other_cities(wanted, seen.found)
+        result = compare.compare(wanted, seen.found)
+        if not result.differing:
+            _add_hours(config, session, counted.recount, span, deadline, result, out)
     report.show(out, result)
     _tell_open(out, counted, seen.due)
     if result.differing:
@@ -125,16 +127,51 @@ def _wait(
     session: Session,
     consumer: KafkaConsumer,
     some: list[TopicPartition],
-    seconds: float,
+    span: Span | None,
+    deadline: float,
 ) -> None:
     """Until what the topics hold now is counted, and nothing is to be recounted; gives up in silence."""
     end = consumer.end_offsets(some)
-    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done = job.committed(config)
-        if all(done.get(one, 0) >= end[one] for one in some) and not pending.read(session, config).windows:
+        counted = all(done.get(one, 0) >= end[one] for one in some)
+        if counted and not pending.read(session, config, span).windows:
             return
         time.sleep(_LOOK_SECONDS)
+
+
+def _add_hours(
+    config: Config,
+    session: Session,
+    recount: Recount,
+    span: Span | None,
+    deadline: float,
+    result: compare.Comparison,
+    out: Console,
+) -> None:
+    """Compare the hours too; until the deadline they may be behind their windows."""
+    if recount.first_at is None or recount.last_at is None:
+        return
+    if span is None:
+        # There are no other windows.
+        hour = hourly.HOUR_MS
+        span = recount.first_at // hour * hour, (recount.last_at // hour + 1) * hour
+    while True:
+        windows = stored.read_span(session, config.keyspace, "country_windows", span)
+        found = hourly.read(session, config, span)
+        if found is None:
+            return
+        hours = hourly.compare(recount, found, windows, span)
+        if not (hours.behind or hours.differences) or time.monotonic() > deadline:
+            break
+        time.sleep(_LOOK_SECONDS)
+    for table, rows in found.items():
+        result.rows[table] = len(rows)
+    result.cells += hours.cells
+    result.differing += len(hours.differences)
+    result.differences += hours.differences
+    if hours.behind:
+        out.print(f"{len(hours.behind)} hours are behind their windows, and were not compared")
 
 
 def _whole_windows(span: Span | None, whole_after: int | None, out: Console) -> Span | None:
@@ -165,7 +202,7 @@ def _look(
 ) -> _Snapshot:
     # In this order: what is committed before is in the tables, what comes after is not.
     committed = job.committed(config)
-    due = pending.read(session, config)
+    due = pending.read(session, config, span)
     try:
         found = {
             name: stored.read(session, config.keyspace, name)

@@ -91,6 +91,9 @@ def expected(recount: Recount, *, all_history: bool = True) -> Wanted:
             if empty:
                 optional[table].add(key)
     for city_key, city in recount.cities.items():
+        if city.first_seen is None:
+            # Only retweets of what was posted there.
+            continue
         rows["cities"][city_key] = _city(city, all_history)
         if city.settled_first is None:
             optional["cities"].add(city_key)

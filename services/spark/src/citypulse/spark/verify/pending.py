@@ -5,7 +5,7 @@ from cassandra import InvalidRequest
 from cassandra.cluster import Session
 
 from citypulse.spark.config import Config
-from citypulse.spark.spans import plain
+from citypulse.spark.spans import Span, plain
 from citypulse.spark.verify import report
 from citypulse.spark.verify.tally import Post
 
@@ -32,8 +32,8 @@ class Due(msgspec.Struct):
         )
 
 
-def read(session: Session, config: Config) -> Due:
-    """What is on the list now."""
+def read(session: Session, config: Config, span: Span | None) -> Due:
+    """What is on the list now, of windows that start in a span; None for all."""
     try:
         rows = session.execute(
             f"SELECT feed, country, window_start, reason FROM {config.keyspace}.recounts_due"  # noqa: S608
@@ -41,4 +41,10 @@ def read(session: Session, config: Config) -> Due:
     except InvalidRequest:
         return Due()
     found = [plain(row._asdict()) for row in rows]
-    return Due({(row["feed"], row["country"], row["window_start"]): row["reason"] for row in found})
+    return Due(
+        {
+            (row["feed"], row["country"], row["window_start"]): row["reason"]
+            for row in found
+            if span is None or span[0] <= row["window_start"] < span[1]
+        }
+    )

@@ -29,6 +29,7 @@ def recount(
     countries: frozenset[str] | None = None,
     place_country: str = places.UNKNOWN_COUNTRY,
     watermark_ms: int = 10 * 60 * 1000,
+    retweets: bool = False,
 ) -> Recount:
     """Count messages in the order of their arrival.
 
@@ -38,6 +39,7 @@ def recount(
         countries: count only these; None for every country.
         place_country: the country of places that name none: what the matching rule said.
         watermark_ms: how far event times may lie apart for the job.
+        retweets: whether the producer followed retweets; else they count nowhere.
     """
     result = Recount()
     names: dict[CityKey, City] = {}
@@ -45,7 +47,9 @@ def recount(
     for message in messages:
         result.messages += 1
         post, feeds = _credited(message, place_country, names, originals)
-        if post is None or (countries is not None and post.country not in countries):
+        if post is None or (post.retweet and not retweets):
+            continue
+        if countries is not None and post.country not in countries:
             continue
         for feed in feeds:
             newest = result.last_at

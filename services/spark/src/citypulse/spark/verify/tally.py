@@ -107,8 +107,7 @@ class Recount(msgspec.Struct):
         keys = [(feed, post.country, "", post.window), (feed, ALL_COUNTRIES, "", post.window)]
         if post.city is not None:
             keys.append((feed, post.country, post.city, post.window))
-            if not post.retweet:
-                self._see(post, name, is_open)
+            self._see(post, name, is_open)
         for key in keys:
             cell = self.cells.get(key)
             if cell is None:
@@ -128,6 +127,8 @@ class Recount(msgspec.Struct):
         if city is None:
             city = msgspec.structs.replace(name) if name else City(None, None, None)
             self.cities[post.country, post.city] = city
+        if post.retweet:
+            return
         city.first_seen, city.last_seen = _wider(city.first_seen, city.last_seen, post.at)
         if not is_open:
             city.settled_first, city.settled_last = _wider(city.settled_first, city.settled_last, post.at)
