@@ -11,7 +11,7 @@ from kafka import TopicPartition
 from citypulse.spark.config import Config, Http
 from citypulse.spark.counting.query import PLAN
 from citypulse.spark.errors import BadInputError, StopError
-from citypulse.spark.verify import hourly, job
+from citypulse.spark.verify import aside, hourly, job
 from citypulse.spark.verify.compare import expected
 from citypulse.spark.verify.explain import which
 from citypulse.spark.verify.tally import City, Post, Recount
@@ -152,3 +152,24 @@ def test_names_are_not_shared_between_recounts() -> None:
     name = City("Montréal", 1.0, 2.0)
     Recount().add(post(1, HOUR), "all", name)
     assert name == msgspec.structs.replace(name, first_seen=None, last_seen=None)
+
+
+class TestWhatIsSetAside:
+    COMMITTED = {TopicPartition("tweets", 0): 5}  # noqa: RUF012
+
+    def differing(self, wanted: dict[aside.Place, str], found: dict[aside.Place, str]) -> list[int]:
+        return [one.key[2] for one in aside.compare(wanted, found, self.COMMITTED)]
+
+    def test_every_committed_record_that_counts_nowhere_is_there_with_its_reason(self) -> None:
+        wanted = {("tweets", 0, 1): "unusable", ("tweets", 0, 2): "future", ("tweets", 0, 3): "future"}
+        assert self.differing(wanted, wanted) == []
+        assert self.differing(wanted, {**wanted, ("tweets", 0, 2): "unusable"}) == [2]
+        assert self.differing(wanted, {("tweets", 0, 3): "future"}) == [1, 2]
+
+    def test_no_other_record_is_there(self) -> None:
+        assert self.differing({}, {("tweets", 0, 1): "future", ("tweets", 0, 9): "future"}) == [1, 9]
+
+    def test_what_is_not_committed_may_be_there_or_not(self) -> None:
+        later = {("tweets", 0, 5): "future", ("other", 0, 1): "future"}
+        assert self.differing(later, {}) == []
+        assert self.differing(later, later) == []

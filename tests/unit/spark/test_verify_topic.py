@@ -129,14 +129,15 @@ def test_a_retweet_of_an_unknown_original_counts_nowhere() -> None:
 )
 def test_what_is_no_event_counts_nowhere_and_is_counted_as_such(value: bytes | None) -> None:
     result = counted({ONE: [record(0, value), record(1, tweet(1).event)]})
-    assert (result.poison, result.records) == (1, 2)
+    assert (result.aside, result.records) == ({("tweets", 0, 0): "unusable"}, 2)
     assert result.recount.cells["all", "*", "", WINDOW].tweets == 1
 
 
 @pytest.mark.parametrize(("ahead", "tweets"), [(300_000, 1), (300_001, 0)])
 def test_more_than_five_minutes_ahead_of_the_broker_is_the_future(ahead: int, tweets: int) -> None:
     result = counted({ONE: [record(0, tweet(1).event, appended=START - ahead)]})
-    assert (len(result.recount.posts()), result.future) == (tweets, 1 - tweets)
+    assert len(result.recount.posts()) == tweets
+    assert list(result.aside.values()) == ["future"] * (1 - tweets)
 
 
 def test_only_post_time_and_feeds_make_an_event() -> None:
