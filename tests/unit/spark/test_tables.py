@@ -104,11 +104,12 @@ class Answers:
     """Stands for execute_concurrent: the n-th call fails for the statements it is told to."""
 
     def __init__(self, failing: list[set[str]]) -> None:
-        self.failing, self.asked = failing, list[list[str]]()
+        self.failing, self.asked, self.concurrency = failing, list[list[str]](), list[int]()
 
     def __call__(self, session: Any, todo: list[tuple[str, Any]], **options: Any) -> list[tuple[bool, Any]]:
         fails = self.failing[len(self.asked)] if len(self.asked) < len(self.failing) else set()
         self.asked.append([one for one, _ in todo])
+        self.concurrency.append(options["concurrency"])
         return [(one not in fails, OperationTimedOut() if one in fails else None) for one, _ in todo]
 
 
@@ -117,6 +118,13 @@ def test_only_what_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(execute, "execute_concurrent", answers)
     tables.execute_all(None, [("a", None), ("b", None), ("c", None)], 2, seconds=60, pause=0.001)
     assert answers.asked == [["a", "b", "c"], ["b", "c"], ["c"]]
+
+
+def test_what_failed_is_tried_with_half_as_many_requests_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers([{"a"}] * 4)
+    monkeypatch.setattr(execute, "execute_concurrent", answers)
+    tables.execute_all(None, [("a", None)], 5, seconds=60, pause=0.001)
+    assert answers.concurrency == [5, 2, 1, 1, 1]
 
 
 def test_what_keeps_failing_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

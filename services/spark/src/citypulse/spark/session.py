@@ -71,6 +71,9 @@ def properties(config: Config) -> dict[str, str]:
         "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
         "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "256",
         "spark.sql.streaming.minBatchesToRetain": "10",
+        # A batch without data would only evict what the next one with data evicts as well: half of all
+        # batches.
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.metricsEnabled": "false",
     }
     if spark.jars_dir:

@@ -66,7 +66,7 @@ class Sink:
             running: the streaming query that executes it.
         """
         self._learn()
-        whole_after = self._whole(execution.read(running, query.OBSERVED))
+        whole_after = self._whole(running)
         began = time.monotonic()
         self._next_stamp()
         missing = self._gaps.missing(self._stamp // 1000)
@@ -99,7 +99,7 @@ class Sink:
             self._broadcast = context.broadcast(plain)
         return self._broadcast
 
-    def _whole(self, batch: Batch) -> int:
+    def _whole(self, running: Any) -> int:
         """The time after which a window's first events cannot be missing at the head of a topic.
 
         It belongs to the checkpoint: what its first batch read from is where its state begins.
@@ -107,7 +107,8 @@ class Sink:
         if self._whole_after is None:
             self._whole_after = self._checkpoint.whole_after()
         if self._whole_after is None:
-            appended = topics.appended(self._consumer(), batch.start)
+            start = execution.read(running, query.OBSERVED).start
+            appended = topics.appended(self._consumer(), start)
             self._whole_after = max((when + query.AHEAD_MS for when in appended), default=0)
             self._checkpoint.keep_whole_after(self._whole_after)
             if self._whole_after:
