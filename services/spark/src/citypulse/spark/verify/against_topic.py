@@ -54,9 +54,7 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
             raise BadInputError(
                 f"topics: there is none of {', '.join(config.prefixed_topics)}: was this run ever started?"
             )
-        whole = kept.whole_after(
-            consumer, some, lambda: kept.retention_ms(config.kafka, config.prefixed_topics)
-        )
+        whole = kept.whole_after(consumer, some)
         span = _whole_windows(span, whole, out)
         deadline = time.monotonic() + (wait_seconds or 0.0)
         _wait(config, session, consumer, some, span, deadline)
