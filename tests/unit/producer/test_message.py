@@ -89,6 +89,8 @@ def test_a_located_post_has_every_field() -> None:
         45.5,
         -73.5,
         1664162145123,
+        bbox=(-74.0, 45.0, -73.0, 46.0),
+        learned=(RECEIVED, 0),
     )
 
 
@@ -138,6 +140,33 @@ def test_a_place_that_is_no_city_counts_for_its_country_only(kind: str) -> None:
     event = the_event(parsed)
     assert (event.place_id, event.country, event.city) == ("36775d842cbec509", "CA", None)
     assert parsed.city is None
+
+
+def test_a_place_in_a_city_counts_for_that_city_from_the_next_message_on() -> None:
+    parse = parser()
+    quarter = MONTREAL | {"id": "b", "place_type": "neighborhood", "full_name": "Le Plateau, Montréal"}
+    quarter["contained_within"] = [MONTREAL["id"]]
+    before, montreal, after = (
+        parse(stream_message(place), RECEIVED, sequence)
+        for sequence, place in enumerate((quarter, MONTREAL, quarter))
+    )
+    assert (the_event(before).city, before.unresolved) == (None, "neighborhood")
+    assert (the_event(montreal).city, montreal.unresolved) == ("CA:36775d842cbec509", "")
+    assert (the_event(after).city, after.unresolved) == ("CA:36775d842cbec509", "")
+    assert after.city == montreal.city
+    assert the_event(after).place_id == "b"
+
+
+def test_the_types_of_places_that_have_no_city_are_a_bounded_label() -> None:
+    assert parser()(stream_message(MONTREAL | {"place_type": "planet"}), RECEIVED).unresolved == "other"
+    assert parser()(stream_message(geo={"place_id": "nobody's"}), RECEIVED).unresolved == "unknown"
+    assert parser()(stream_message(), RECEIVED).unresolved == ""
+
+
+@pytest.mark.parametrize("odd", [None, "a", 7, {}, [None], [7], [{}], [{"id": 7}]])
+def test_what_contains_a_place_may_be_anything(odd: Any) -> None:
+    parsed = parser()(stream_message(MONTREAL | {"place_type": "poi", "contained_within": odd}), RECEIVED)
+    assert the_event(parsed).country == "CA"
 
 
 def nameless_country() -> dict[str, Any]:
