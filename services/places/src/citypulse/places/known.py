@@ -7,7 +7,7 @@ more from the journal finds the same cities as the first time.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from citypulse.places.box import Cell, around, cell, cells, contains
+from citypulse.places.box import Box, Cell, around, cell, cells, contains, width_degrees
 from citypulse.places.names import comparable
 from citypulse.places.place import Order, Place
 
@@ -40,7 +40,7 @@ class KnownCities:
         self._by_id[city.city] = city
         self._by_place.setdefault(city.id, []).append(city)
         self._by_name.setdefault((city.country, comparable(city.name)), []).append(city)
-        if city.bbox is not None and is_small(city.bbox):
+        if city.bbox is not None and _is_small(city.bbox):
             for square in cells(city.bbox):
                 self._by_cell[city.country, square].append(city)
         self._in_country[city.country] += 1
@@ -77,10 +77,8 @@ class KnownCities:
                     yield city
 
 
-def is_small(bbox: tuple[float, float, float, float]) -> bool:
-    """Whether a box is small enough to say where a city is."""
-    width = bbox[2] - bbox[0]
-    return (width if width >= 0 else width + 360) <= WIDEST_DEGREES and bbox[3] - bbox[1] <= WIDEST_DEGREES
+def _is_small(bbox: Box) -> bool:
+    return width_degrees(bbox) <= WIDEST_DEGREES and bbox[3] - bbox[1] <= WIDEST_DEGREES
 
 
 def _learned(cities: Iterable[Place], before: Order) -> list[Place]:

@@ -52,5 +52,9 @@ class XPlace(msgspec.Struct):
 
     @property
     def bbox(self) -> Box | None:
-        """Its bounding box."""
-        return self.geo.bbox if self.geo is not None else None
+        """Its bounding box, where it has one on the globe."""
+        if self.geo is None or self.geo.bbox is None:
+            return None
+        west, south, east, north = self.geo.bbox
+        on_globe = -90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180
+        return self.geo.bbox if on_globe else None

@@ -19,6 +19,7 @@ from citypulse.places.known import KnownCities
 from citypulse.places.place import UNKNOWN_COUNTRY, Order, Place, city_id
 from citypulse.places.post import Geo, XPlace
 from citypulse.places.rules import Known, at_point, city_of, town_of
+from citypulse.places.shown import latin_names, names
 
 PATIENCE_MS = 3_600_000
 """An admin place that is a city by name and size is one of its own once X has named no city place of it for
@@ -44,12 +45,14 @@ class Location(NamedTuple):
 class Resolver:
     """Resolves places to cities. Not to be used by two threads at once."""
 
-    def __init__(self, gazetteer: Gazetteer | None = None) -> None:
+    def __init__(self, gazetteer: Gazetteer | None = None, *, latin_names: bool = False) -> None:
         """Begin without a city of X.
 
         Args:
             gazetteer: what else is known; none knows nothing.
+            latin_names: whether a city that X first named in other letters is shown in Latin ones.
         """
+        self._latin_names = latin_names
         self._gazetteer = Gazetteer() if gazetteer is None else gazetteer
         self._known = KnownCities()
         self._remembered: dict[tuple[str, str], tuple[int, Place | None]] = {}
@@ -128,7 +131,8 @@ class Resolver:
         key = city_id(country, place.id)
         city = self._known.get(key)
         if city is None:
-            city = _as_city(place, key, country, at, order)
+            shown = latin_names(place, country, self._gazetteer) if self._latin_names else names(place)
+            city = _as_city(place, key, country, shown, at, order)
             self._known.add(city)
         return city
 
@@ -179,15 +183,15 @@ def _find(place_id: str, places: Sequence[XPlace]) -> XPlace | None:
     return None
 
 
-def _as_city(place: XPlace, key: str, country: str, at: int, order: Order) -> Place:
+def _as_city(place: XPlace, key: str, country: str, shown: tuple[str, str], at: int, order: Order) -> Place:
     lat, lon = bbox_centre(place.bbox) if place.bbox is not None else (None, None)
     return Place(
         id=place.id,
         city=key,
         country=country,
         type=place.place_type,
-        name=place.name or place.full_name,
-        full_name=place.full_name or place.name,
+        name=shown[0],
+        full_name=shown[1],
         lat=lat,
         lon=lon,
         at=at,

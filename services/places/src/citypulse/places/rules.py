@@ -105,6 +105,8 @@ def at_point(lat: float, lon: float, known: Known) -> Place | None:
     """The city with the smallest box over a point, else the nearest; unless the gazetteer knows a city that
     explains the point better and is another one.
     """
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        return None
     towns = known.gazetteer.explains(known.country, lat, lon)
     over = known.cities.over(known.country, lat, lon, known.before)
     city = _smallest(over) if over else _nearest(lat, lon, known)

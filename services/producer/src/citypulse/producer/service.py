@@ -128,7 +128,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     client = XClient(config.x, token)
     heard = Heard(directory, committer)
     book = GapBook(directory, config.name, heard)
-    resolver = places.Resolver(places.geonames())
+    resolver = places.Resolver(places.geonames(), latin_names=config.places.latin_names)
     sender = Sender(config, message.parser(config, wanted, routes, resolver), committer, book, resolver)
     spend = Spend(directory, config.spend, committer)
     subscription = Subscription(config, routes, book, client.interrupt)
