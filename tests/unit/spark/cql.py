@@ -49,6 +49,8 @@ class Cassandra:
         self.keys: dict[str, tuple[int, list[str]]] = {}
         self.statics: dict[str, dict[tuple[Any, ...], Row]] = {}
         self.written: list[str] = []
+        self.deleted: list[str] = []
+        self.requests = 0
         self.down = False
         for text in tables.statements(config):
             made = re.search(
@@ -66,12 +68,16 @@ class Cassandra:
     def execute(self, statement: Any, parameters: Sequence[Any] = ()) -> Any:
         if self.down:
             raise OperationTimedOut
+        self.requests += 1
         if isinstance(statement, Batch):
             for one, values in statement.statements:
-                self.execute(one, values)
+                self._execute(one, values)
             return None
         if isinstance(statement, tuple):
             statement, parameters = statement
+        return self._execute(statement, parameters)
+
+    def _execute(self, statement: str, parameters: Sequence[Any]) -> Any:
         text = " ".join(statement.replace("%s", "?").split())
         verb = text.split()[0]
         return getattr(self, f"_{verb.lower()}")(text, [_plain(value) for value in parameters])
@@ -82,10 +88,10 @@ class Cassandra:
         self._put(found[1], dict(zip(re.findall(r"\w+", found[2]), values, strict=True)))
 
     def _update(self, text: str, values: list[Any]) -> None:
-        found = re.match(r"UPDATE \w+\.(\w+) USING TTL \? SET (\w+) = \? WHERE (.*)$", text)
+        found = re.match(r"UPDATE \w+\.(\w+) USING TIMESTAMP \? AND TTL \? SET (\w+) = \? WHERE (.*)$", text)
         assert found
         columns = [found[2], *re.findall(r"(\w+) = \?", found[3])]
-        self._put(found[1], dict(zip(columns, values[1:], strict=True)))
+        self._put(found[1], dict(zip(columns, values[2:], strict=True)))
 
     def _put(self, table: str, row: Row) -> None:
         self.written.append(table)
@@ -98,7 +104,7 @@ class Cassandra:
     def _delete(self, text: str, values: list[Any]) -> None:
         found = re.match(r"DELETE FROM \w+\.(\w+) WHERE (.*)$", text)
         assert found
-        self.written.append(found[1])
+        self.deleted.append(found[1])
         gone = self._where(found[1], found[2], values)
         for key in [key for key, row in self.rows[found[1]].items() if gone(row)]:
             del self.rows[found[1]][key]

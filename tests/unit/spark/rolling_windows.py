@@ -9,8 +9,6 @@ from datasketches import update_theta_sketch
 
 from citypulse.spark.verify import rolled, rolled_tables
 
-from .cql import Cassandra
-
 WINDOW = 300_000
 HOUR = 3_600_000
 DAY = 86_400_000
@@ -39,11 +37,12 @@ class City(msgspec.Struct):
 class Windows:
     """Counts, and the tables they are written to."""
 
-    def __init__(self, session: Cassandra, keyspace: str) -> None:
+    def __init__(self, session: Any, keyspace: str) -> None:
         self.session, self.keyspace = session, keyspace
         self.cells: dict[rolled.CellKey, Counted] = {}
         self.cities: dict[rolled.CityKey, City] = {}
         self.unwritten: set[rolled.CellKey] = set()
+        self._prepared: dict[str, Any] = {}
 
     def tweet(
         self, country: str, city: str, at: int, author: int, kind: str = "originals", feed: str = "all"
@@ -110,10 +109,13 @@ class Windows:
                     row | {"unresolved": cell.unresolved, "users_sketch": sketch(cell.users)},
                 )
                 continue
-            row |= {"city_id": city}
+            known = self.cities[country, city]
+            row |= {"city_id": city, "name": known.name, "lat": known.lat, "lon": known.lon}
             self._insert("windows_by_country", row)
             self._insert("city_windows", row | {"users_sketch": sketch(cell.users)})
-            known = self.cities[country, city]
+            if not cell.tweets:
+                # A city of which only retweets are known was not seen.
+                continue
             self._insert(
                 "cities",
                 {"country": country, "city_id": city, "name": known.name, "lat": known.lat, "lon": known.lon},
@@ -125,7 +127,9 @@ class Windows:
         self._run(text, tuple(row.values()))
 
     def _run(self, text: str, values: tuple[Any, ...]) -> None:
-        self.session.execute(self.session.prepare(text.format(self.keyspace)), values)
+        if text not in self._prepared:
+            self._prepared[text] = self.session.prepare(text.format(self.keyspace))
+        self.session.execute(self._prepared[text], values)
 
 
 def sketch(users: set[int]) -> bytes:

@@ -101,6 +101,29 @@ class TestWhatIsWritten:
         assert running.list("CA", "change", "hour") == []
         assert running.differing() == []
 
+    def test_what_was_not_received_is_added_up_and_counts_nothing(self, running: Running) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        rows = running.session.rows["country_windows"]
+        start = NOW // WINDOW * WINDOW
+        for at, gap in ((start, 20), (start + WINDOW, 300), (start - 3 * HOUR, 7)):
+            keys = {"feed": "all", "country": "CA", "window_start": at, "gap_seconds": gap}
+            rows.setdefault(("all", "CA", at), {}).update(keys)
+        running.tick()
+        hours = running.session.rows["country_hours"]
+        now, before = (hours["all", "CA", at // HOUR * HOUR] for at in (start, start - 3 * HOUR))
+        assert (now["tweets"], now["gap_seconds"]) == (1, 320)
+        assert (before["tweets"], before["active_users"], before["gap_seconds"]) == (None, None, 7)
+        assert running.differing() == []
+        rows["all", "CA", start]["gap_seconds"] = 0
+        del rows["all", "CA", start - 3 * HOUR]
+        running.tick(NOW + 10)
+        assert [row["gap_seconds"] for row in hours.values() if row["country"] == "CA"] == [300]
+        running.restart()
+        running.session.written.clear()
+        running.tick(NOW + 20)
+        assert "country_hours" not in running.session.written
+
     def test_odd_names_of_feeds_and_cities_stay_as_they_are(self, running: Running) -> None:
         running.windows.cities = {
             ("CA", "CA:1"): City("Val-d'Or"),
@@ -186,6 +209,23 @@ class TestNothingLingers:
         running.tick(NOW + 10)
         assert running.differing() == []
 
+    def test_a_recount_that_removes_every_city_of_a_window_or_a_whole_country(self, running: Running) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.tweet("CA", "", NOW, author=1)
+        running.windows.tweet("GB", "GB:a", NOW, author=2)
+        running.windows.write(NOW - 10)
+        running.tick()
+        start = NOW // WINDOW * WINDOW
+        for key in (("CA", "CA:a"), ("GB", "GB:a"), ("GB", "")):
+            running.windows.remove(("all", *key, start))
+        for country in ("CA", "*"):
+            cell = running.windows.cells["all", country, "", start]
+            cell.tweets, cell.originals, cell.users = 1, 1, {1}
+            running.windows.unwritten.add(("all", country, "", start))
+        running.windows.write(NOW + 5)
+        running.tick(NOW + 10)
+        assert running.differing() == []
+
 
 class TestWhatIsRead:
     def test_a_window_read_in_mid_batch_is_read_again_when_the_batch_is_done(self, running: Running) -> None:
@@ -208,6 +248,17 @@ class TestWhatIsRead:
         running.tick(NOW + 5, quiet=NOW - 1)
         running.session.rows["city_windows"] = new
         running.tick(NOW + 30, quiet=NOW + 20)
+        assert running.differing() == []
+
+    def test_a_window_is_read_a_last_time_when_it_has_rested(self, running: Running) -> None:
+        """Another process wrote the country's row first and its cities later, without a word."""
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10, cities=False)
+        running.tick(NOW)
+        running.windows.write(NOW - 10)
+        running.tick(NOW + 10 * 60_000)
+        assert running.differing()
+        running.tick(NOW + 15 * 60_000)
         assert running.differing() == []
 
     def test_windows_older_than_two_days_still_make_hours(self, running: Running) -> None:
@@ -329,6 +380,21 @@ class TestRebuild:
         running.tick(NOW, quiet=int(time.time() * 1000) + 10)
         assert running.differing() == []
 
+    def test_of_a_recount_that_only_moves_tweets_from_one_city_to_another(self, running: Running) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick()
+        running.windows.remove(("all", "CA", "CA:a", NOW // WINDOW * WINDOW))
+        for key in list(running.windows.cells):
+            running.windows.remove(key)
+        running.windows.tweet("CA", "CA:b", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick(NOW + 10)
+        assert running.differing()
+        rolling.rebuild(running.session, LIVE, "all", "CA", [NOW])  # type: ignore[arg-type]
+        running.tick(NOW + 20, quiet=int(time.time() * 1000) + 10)
+        assert running.differing() == []
+
     def test_removes_cities_and_hours_that_no_window_has_any_more(self, running: Running) -> None:
         at = int(time.time() * 1000) - 3 * HOUR
         for city in ("CA:a", "CA:b"):
@@ -358,7 +424,7 @@ def test_any_history_of_writes_restarts_and_looks_ends_exact(monkeypatch: pytest
         st.lists(tweets, max_size=4), st.booleans(), st.integers(0, 400) | st.integers(0, 2), st.booleans()
     )
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, suppress_health_check=list(HealthCheck))
     @given(st.lists(step, min_size=1, max_size=6))
     def history(steps: list[tuple[list[tuple[str, str, int, int, str, str]], bool, int, bool]]) -> None:
         with pytest.MonkeyPatch.context() as patch:

@@ -13,7 +13,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import PreparedStatement
 
 from citypulse.spark.config import Config
-from citypulse.spark.rolling.cells import Cell, merge, total
+from citypulse.spark.rolling.cells import NOTHING, Cell, merge, total
 from citypulse.spark.rolling.names import Names
 from citypulse.spark.rolling.spans import hour_of
 from citypulse.spark.rolling.windows import City, CountryWindow, Pair, Version, milliseconds
@@ -55,8 +55,10 @@ def merge_windows(windows: Iterable[Mapping[City, Cell]], keep_sketch: bool = Tr
 def merge_country(windows: Iterable[CountryWindow]) -> CountryWindow:
     """A country's windows, of which there is at least one, as one."""
     rows = list(windows)
+    counted = [row.cell for row in rows if row.counted]
     return CountryWindow(
-        merge([row.cell for row in rows]),
+        merge(counted) if counted else NOTHING,
+        bool(counted),
         sum(row.unresolved for row in rows),
         total([row.gap_seconds for row in rows]),
     )
@@ -149,6 +151,9 @@ class Hours:
         if country is None:
             return self._no_country, (*pair, hour)
         *counts, updated_at = _values(country.cell)
+        if not country.counted:
+            nothing = [None] * (len(counts) + 2)
+            return self._country, (*pair, hour, *nothing, country.gap_seconds)
         updated_at = updated_at if settled else None
         return self._country, (*pair, hour, *counts, updated_at, country.unresolved, country.gap_seconds)
 

@@ -66,7 +66,8 @@ class Kept:
     def _changed(self, before: dict[int, Version], found: dict[int, Version], clock: int) -> set[int]:
         changed = {start for start, version in found.items() if before.get(start) != version}
         gone = before.keys() - found.keys()
-        return changed | {start for start in gone if before[start].updated_at + self._ttl > clock}
+        # A window that is older than windows are kept was not removed: it expired.
+        return changed | {start for start in gone if max(before[start].updated_at, start) + self._ttl > clock}
 
     def _expiring(self, hour: int, clock: int) -> bool:
         """Whether windows of an hour may be gone by their age, so that it can only get less by merging."""
@@ -82,9 +83,9 @@ class Kept:
                 for start in present
                 if start in changed or start not in self.windows or start < need.users_from
             ]
-            read = self._reader.cities(self.pair, fresh, self.windows, 0)
-            cities = merge_windows(read.get(start) or self.windows.get(start, {}) for start in present)
-            self.windows.update(read)
+            windows = self.windows | self._reader.cities(self.pair, fresh, self.windows, 0)
+            cities = merge_windows(windows[start] for start in present)
+            self.windows = {start: one for start, one in windows.items() if start in need.windows}
         rows = self._reader.country(self.pair, hour, hour + HOUR_MS - WINDOW_MS)
         country = merge_country(rows[start] for start in sorted(rows)) if rows else None
         before: Mapping[City, Cell | None] = self.hours.get(hour, {})
@@ -92,7 +93,8 @@ class Kept:
             start: found[start].updated_at for start in present if found[start].settled
         }
         self._hours.write(self.pair, hour, cities, country, before, settled)
-        self.hours[hour] = cities
+        if self._keeps(hour, need):
+            self.hours[hour] = cities
         for start in set(windows_of(hour)) - set(present):
             self.windows.pop(start, None)
         state = states({start: found[start] for start in present}).get(hour)
@@ -116,9 +118,13 @@ class Kept:
         windows = [start for start in need.windows if start in found and start not in self.windows]
         self.windows.update(self._reader.cities(self.pair, windows, self.windows, need.users_from))
 
+    @staticmethod
+    def _keeps(hour: int, need: Need) -> bool:
+        # An hour at an edge is kept as well: what it was tells which of its rows to write.
+        return hour in need.hours or not need.windows.isdisjoint(windows_of(hour))
+
     def _forget(self, need: Need) -> None:
-        edges = {hour_of(start) for start in need.windows}
-        self.hours = {h: cities for h, cities in self.hours.items() if h in need.hours or h in edges}
+        self.hours = {hour: cities for hour, cities in self.hours.items() if self._keeps(hour, need)}
         self.windows = {start: cities for start, cities in self.windows.items() if start in need.windows}
         for hour, cities in self.hours.items():
             if hour < need.users_from:

@@ -1,4 +1,5 @@
-"""What cities are called, as the table of cities has it: a name that was read once is kept."""
+"""What cities are called: as their windows say, else as the table of cities does. A name that was read once
+is kept."""
 
 from collections.abc import Iterable
 
@@ -34,10 +35,16 @@ class Names:
             if row is None or not row.name:
                 self.missed.add(city)
                 continue
-            self.known[city] = (row.name, row.lat, row.lon)
-            if city in self.missed:
-                self.missed.discard(city)
-                self.late.add(city)
+            self.note(city, (row.name, row.lat, row.lon))
+
+    def note(self, city: CityKey, named: Named) -> None:
+        """Take over what was read elsewhere, if the city is not known yet."""
+        if city in self.known:
+            return
+        self.known[city] = named
+        if city in self.missed:
+            self.missed.discard(city)
+            self.late.add(city)
 
     def of(self, city: CityKey) -> Named:
         """Name, latitude and longitude, as far as they are known."""

@@ -9,13 +9,14 @@ from citypulse.spark.config import Config
 from citypulse.spark.rolling.hours import Hours, merge_country, merge_windows
 from citypulse.spark.rolling.names import Names
 from citypulse.spark.rolling.spans import HOUR_MS, WINDOW_MS, hour_of
-from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader
+from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, milliseconds
 from citypulse.spark.tables import execute_all
 
-_ROWS = """SELECT window_start, updated_at, TTL(updated_at) AS ttl FROM {keyspace}.country_windows
+_ROWS = """SELECT window_start, updated_at, WRITETIME(updated_at) AS written, TTL(updated_at) AS ttl
+  FROM {keyspace}.country_windows
   WHERE feed = ? AND country = ? AND window_start >= ? AND window_start <= ?"""
-_TOUCH = """UPDATE {keyspace}.country_windows USING TTL ? SET updated_at = ?
-  WHERE feed = ? AND country = ? AND window_start = ?"""
+_TOUCH = """UPDATE {keyspace}.country_windows USING TIMESTAMP ? AND TTL ?
+  SET updated_at = ? WHERE feed = ? AND country = ? AND window_start = ?"""
 
 
 def rebuild(session: Session, config: Config, feed: str, country: str, hours: Iterable[int]) -> int:
@@ -40,8 +41,9 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
     """
     pair = Pair(feed, country)
     concurrency = config.cassandra.concurrency
-    reader = Reader(session, config.keyspace, concurrency)
-    store = Hours(session, config, Names(session, config.keyspace, concurrency))
+    names = Names(session, config.keyspace, concurrency)
+    reader = Reader(session, config.keyspace, concurrency, names)
+    store = Hours(session, config, names)
     kept_since = time.time() * 1000 - config.cassandra.windows_ttl_days * 86_400_000
     written = 0
     for hour in sorted({hour_of(moment) for moment in hours}):
@@ -62,15 +64,22 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
 
 
 def _touch(session: Session, config: Config, pair: Pair, first: int, last: int) -> None:
-    """Let the ticker see that these windows changed: it may have read them when only a part of it was
-    written."""
+    """Let the ticker see that these windows changed.
+
+    It may have read them when only a part of a recount was written, and a recount that moves tweets from one
+    city to another leaves their country's row as it was.
+    """
     found = session.prepare(_ROWS.format(keyspace=config.keyspace))
     update = session.prepare(_TOUCH.format(keyspace=config.keyspace))
     update.is_idempotent = True
     now = time.time_ns() // 1_000_000
+    # The mark carries the timestamp and what is left of the TTL of the row that it belongs to, so that it
+    # goes wherever the row goes: of two values of one age Cassandra keeps the greater one.
     todo = [
-        # The mark must not outlive the counts beside it.
-        (update, (row.ttl or 0, now, *pair, row.window_start))
+        (
+            update,
+            (row.written, row.ttl, max(now, milliseconds(row.updated_at) + 1), *pair, row.window_start),
+        )
         for row in session.execute(found, (*pair, first, last))
         if row.updated_at is not None
     ]

@@ -94,15 +94,16 @@ class Ticker:
         concurrency = config.cassandra.concurrency
         self._live, self._metrics = not config.run, metrics
         self._windows_ttl = round(config.cassandra.windows_ttl_days * spans.DAY_MS)
-        self._reader = Reader(session, config.keyspace, concurrency)
         self._names = Names(session, config.keyspace, concurrency)
+        self._reader = Reader(session, config.keyspace, concurrency, self._names)
         self._hours = Hours(session, config, self._names)
         self._lists = Lists(session, config)
         self._kept: dict[Pair, Kept] = {}
         self._totals: dict[Pair, dict[str, Totals]] = {}
         self._due: set[Pair] = set()
         """What changed since its lists were written."""
-        self._running: int | None = None
+        self._rolls: Any = None
+        """The running window, and where each feed begins, when the lists were written."""
 
     def tick(self, quiet: int, clock: int) -> None:
         """Bring everything up to date.
@@ -114,10 +115,13 @@ class Ticker:
         Raises:
             cassandra.DriverException: Cassandra does not answer; the next look does what this one left.
         """
-        found: Found = {pair: self._reader.versions(pair, quiet) for pair in self._reader.pairs()}
+        # One whose last row was removed is looked at too, for what it leaves.
+        pairs = self._kept.keys() | set(self._reader.pairs())
+        found: Found = {pair: self._reader.versions(pair, quiet) for pair in sorted(pairs)}
         moment = spans.now(_newest(found), clock, self._live)
         self._refresh(found, spans.need(moment), clock)
-        if self._running != spans.window_of(moment):
+        rolls = (spans.window_of(moment), {pair.feed: _first(found, pair.feed) for pair in found})
+        if self._rolls != rolls:
             self._due.update(found)
         cities = {pair for pair in self._due if pair.country != ALL_COUNTRIES}
         for pair in cities:
@@ -125,7 +129,7 @@ class Ticker:
         self._learn(cities)
         self._write(found, moment, clock)
         self._due.clear()
-        self._running = spans.window_of(moment)
+        self._rolls = rolls
         self._metrics.rolling_cells.set(sum(kept.cells for kept in self._kept.values()))
         self._metrics.rolled.set(quiet / 1000)
 
@@ -158,7 +162,7 @@ class Ticker:
 
     def _write(self, found: Found, moment: int, clock: int) -> None:
         rows = 0
-        for pair in sorted(found):
+        for pair in found:
             if pair.country == ALL_COUNTRIES:
                 if not any(due.feed == pair.feed for due in self._due):
                     continue
@@ -168,7 +172,7 @@ class Ticker:
                 totals = self._totals[pair]
             else:
                 continue
-            first = _first(found.get(Pair(pair.feed, ALL_COUNTRIES), {}))
+            first = _first(found, pair.feed)
             for span, one in totals.items():
                 rows += self._write_span(pair, span, one, first, moment, clock)
         for key in self._lists.keys:
@@ -219,7 +223,9 @@ def _newest(found: Found) -> int | None:
     return max(starts, default=None)
 
 
-def _first(versions: dict[int, Version]) -> int | None:
+def _first(found: Found, feed: str) -> int | None:
+    """Start of the first window of a feed that is kept, in ms."""
+    versions = found.get(Pair(feed, ALL_COUNTRIES), {})
     return min((start for start, one in versions.items() if one.counted), default=None)
 
 

@@ -2,7 +2,7 @@
 
 A country's row is written with each change of one of its cities, so its `updated_at` tells whether a window
 is to be read again; the job's rows of one batch land in any order, so a window is read once more when the
-batch that wrote it is known to be done.
+batch that wrote it is known to be done, and a last time when it has rested for a while.
 """
 
 import datetime
@@ -15,7 +15,8 @@ from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import PreparedStatement
 
 from citypulse.spark.rolling.cells import Cell
-from citypulse.spark.rolling.spans import WINDOW_MS
+from citypulse.spark.rolling.names import Names
+from citypulse.spark.rolling.spans import MINUTE_MS, WINDOW_MS
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 
@@ -24,8 +25,8 @@ _VERSIONS = (
     " WHERE feed = ? AND country = ?"
 )
 _CITIES = (
-    "SELECT city_id, tweets, originals, replies, quotes, retweets, active_users, updated_at"
-    " FROM {keyspace}.windows_by_country WHERE feed = ? AND country = ? AND window_start = ?"
+    "SELECT city_id, tweets, originals, replies, quotes, retweets, active_users, updated_at,"
+    " name, lat, lon FROM {keyspace}.windows_by_country WHERE feed = ? AND country = ? AND window_start = ?"
 )
 _SKETCHES = (
     "SELECT window_start, users_sketch, updated_at FROM {keyspace}.city_windows"
@@ -38,6 +39,8 @@ _COUNTRY = (
 )
 
 ALL_COUNTRIES = "*"
+
+REST_MS = 15 * MINUTE_MS
 
 City = str
 Windows = dict[int, dict[City, Cell]]
@@ -57,15 +60,20 @@ class Version(NamedTuple):
     updated_at: int
     gap_seconds: int | None
     settled: bool
-    """Whether all that was written with it is in the tables."""
+    """Whether the batch that wrote it is done, and so all of its rows are in the tables."""
+    rested: bool = False
+    """Whether it has not changed for `REST_MS`. It is read once more then: another process may have written
+    its rows in any order, and a replica that was asked may have been behind."""
     counted: bool = True
     """False for a row that only says what was not received."""
 
 
 class CountryWindow(NamedTuple):
-    """A country's row of a window."""
+    """A country's row of a window, or of an hour."""
 
     cell: Cell
+    counted: bool
+    """False where it only says what was not received."""
     unresolved: int
     gap_seconds: int | None
 
@@ -73,8 +81,9 @@ class CountryWindow(NamedTuple):
 class Reader:
     """Reads the windows of one run; prepared once."""
 
-    def __init__(self, session: Session, keyspace: str, concurrency: int) -> None:
+    def __init__(self, session: Session, keyspace: str, concurrency: int, names: Names) -> None:
         self._session, self._keyspace, self._concurrency = session, keyspace, concurrency
+        self._names = names
         self._versions = self._prepare(_VERSIONS)
         self._cities = self._prepare(_CITIES)
         self._sketches = self._prepare(_SKETCHES)
@@ -103,15 +112,22 @@ class Reader:
         for row in self._session.execute(self._versions, pair):
             updated_at = milliseconds(row.updated_at)
             result[milliseconds(row.window_start)] = Version(
-                updated_at, row.gap_seconds, updated_at < quiet, row.tweets is not None
+                updated_at,
+                row.gap_seconds,
+                updated_at < quiet,
+                updated_at < quiet - REST_MS,
+                row.tweets is not None,
             )
         return result
 
     def cities(
         self, pair: Pair, starts: Iterable[int], known: Mapping[int, Mapping[City, Cell]], users_from: int
     ) -> Windows:
-        """The cities of some windows; what did not change since it was `known` is taken over, and windows
-        before `users_from` come without sketches."""
+        """The cities of some windows, whose names are learned by the way.
+
+        What did not change since it was `known` is taken over; windows before `users_from` come without
+        sketches.
+        """
         wanted = sorted(starts)
         result: Windows = {}
         missing: dict[City, list[int]] = defaultdict(list)
@@ -121,6 +137,8 @@ class Reader:
             cities = result[start] = {}
             for row in rows:
                 cell = _cell(row, b"")
+                if row.name:
+                    self._names.note((pair.country, row.city_id), (row.name, row.lat, row.lon))
                 old = before.get(row.city_id)
                 if start < users_from:
                     cities[row.city_id] = cell
@@ -148,7 +166,10 @@ class Reader:
         rows = self._session.execute(self._country, (*pair, first, last))
         return {
             milliseconds(row.window_start): CountryWindow(
-                _cell(row, row.users_sketch or b""), row.unresolved or 0, row.gap_seconds
+                _cell(row, row.users_sketch or b""),
+                row.tweets is not None,
+                row.unresolved or 0,
+                row.gap_seconds,
             )
             for row in rows
         }
@@ -166,7 +187,6 @@ def milliseconds(moment: datetime.datetime | None) -> int:
 
 
 def _cell(row: Any, sketch: bytes) -> Cell:
-    # A row that only says what was not received has no counts.
     return Cell(
         row.tweets or 0,
         row.originals or 0,

@@ -42,6 +42,8 @@ def read(session: Session, config: Config, span: Span) -> dict[str, Rows] | None
             table: {
                 tuple(row[name] for name in rolled_tables.KEYS[table]): row
                 for row in spans.read(session, config.keyspace, table, _columns(table), span)
+                # An hour of which nothing was counted says only what was not received.
+                if row["tweets"] is not None
             }
             for table in ("city_hours", "country_hours")
         }
