@@ -6,9 +6,12 @@ from typing import Any
 
 import click.testing
 import pytest
+from kafka.errors import KafkaError
 
+from citypulse import places
 from citypulse.producer.cli import main
 from citypulse.producer.journal import segment
+from citypulse.producer.journal.tools import events
 from citypulse.producer.journal.writer import Writer
 
 AT = 1_769_860_800_000
@@ -28,8 +31,15 @@ dir = "{}"
 """
 
 
+MONTREAL = places.Place(
+    *("36775d842cbec509", "CA:36775d842cbec509", "CA", "city", "Montréal", "Montréal, Québec", 45.5, -73.6, 1)
+)
+
+
 def message(number: int, *feeds: str) -> bytes:
-    place = {"id": "36775d842cbec509", "full_name": "Montréal, Québec", "place_type": "city"}
+    place = {"id": MONTREAL.id, "full_name": "Montréal, Québec", "place_type": "city"}
+    if number == 4:
+        place = {"id": "07d9d1d2d3d4d5d6", "full_name": "Plateau, Montréal", "place_type": "neighborhood"}
     post = (AT + number - 1288834974657) << 22
     return json.dumps(
         {
@@ -41,7 +51,8 @@ def message(number: int, *feeds: str) -> bytes:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(events.cities, "stored", lambda *_: [MONTREAL])
     (tmp_path / "producer.toml").write_text(CONFIG.format(tmp_path / "journal"))
     writer = Writer(tmp_path / "journal", 1500)
     for number in range(6):
@@ -90,3 +101,16 @@ def test_only_what_was_received_in_a_span_is_given(directory: Path) -> None:
 @pytest.mark.parametrize("other", [("--with-meta",), ("--from", "3"), ("--to", "3")])
 def test_what_does_not_go_with_it_is_refused(directory: Path, other: tuple[str, ...]) -> None:
     assert "--events goes with times alone" in export(directory, *other, code=2)[1]
+
+
+def test_places_are_resolved_with_the_cities_that_the_run_knows(directory: Path) -> None:
+    lines, _ = export(directory)
+    assert [line["event"]["city"] for line in lines[1:]] == ["CA:36775d842cbec509"] * 10
+
+
+def test_brokers_that_do_not_answer_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stored(*_: object) -> None:
+        raise KafkaError
+
+    monkeypatch.setattr(events.cities, "stored", stored)
+    assert "kafka.bootstrap_servers: the topic of places cannot be read" in export(directory, code=1)[1]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from citypulse import places
 from citypulse.producer import health, message, metrics
 from citypulse.producer import reload as reloading
 from citypulse.producer.config import Config
@@ -127,7 +128,8 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     client = XClient(config.x, token)
     heard = Heard(directory, committer)
     book = GapBook(directory, config.name, heard)
-    sender = Sender(config, message.parser(config, wanted, routes), committer, book)
+    resolver = places.Resolver(places.geonames(), latin_names=config.places.latin_names)
+    sender = Sender(config, message.parser(config, wanted, routes, resolver), committer, book, resolver)
     spend = Spend(directory, config.spend, committer)
     subscription = Subscription(config, routes, book, client.interrupt)
     book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)

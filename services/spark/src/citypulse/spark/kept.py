@@ -1,7 +1,7 @@
 """What the topics still hold: from which moment on their windows are whole."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -43,22 +43,18 @@ def retention_ms(kafka: Kafka, topics: Iterable[str]) -> int:
 
 
 def whole_after(
-    consumer: KafkaConsumer,
-    some: list[TopicPartition],
-    retention_ms: Callable[[], int],
-    seconds: float = 60.0,
+    consumer: KafkaConsumer, some: list[TopicPartition], retention_ms: int = 0, seconds: float = 60.0
 ) -> int | None:
     """The time after which no event can be missing at the head of a topic, in ms since the epoch.
 
     A window that starts at it or earlier may have lost events to retention. None where nothing was ever
     deleted. What is gone was appended no later than the first record that is left, or if none is left of a
-    partition, at least a retention ago; and no event that counts is further ahead of its record than
-    `AHEAD_MS`.
+    partition, any time; and no event that counts is further ahead of its record than `AHEAD_MS`.
 
     Args:
         consumer: is assigned to other partitions by this.
         some: the partitions.
-        retention_ms: asked for the shortest time for which they keep records.
+        retention_ms: how long records are kept for certain. Someone may delete them by hand sooner.
         seconds: how long a first record may take.
 
     Raises:
@@ -71,7 +67,7 @@ def whole_after(
         return None
     left, times = {one for one in cut if first[one] < end[one]}, list[int]()
     if len(left) < len(cut):
-        times.append(time.time_ns() // 1_000_000 - retention_ms())
+        times.append(time.time_ns() // 1_000_000 - retention_ms)
     consumer.assign(sorted(left))
     consumer.seek_to_beginning(*left)
     deadline = time.monotonic() + seconds

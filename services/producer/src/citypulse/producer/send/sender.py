@@ -52,14 +52,16 @@ class _StoppedError(Exception):
 class Sender:
     """The way from journal to Kafka. One thread runs it; others may look at its numbers."""
 
-    def __init__(self, config: Config, parse: Parse, committer: Committer, book: Book) -> None:
+    def __init__(
+        self, config: Config, parse: Parse, committer: Committer, book: Book, resolver: places.Resolver
+    ) -> None:
         self._config = config
         self._parse = parse
         self._committer = committer
         self._directory = Path(config.journal.dir)
         self._set_aside = SetAside(self._directory)
         self._client_id = f"citypulse-producer-{config.name}"
-        self._cities = Cities(config)
+        self._cities = Cities(config, resolver)
         self._notices = Notices(book, config.run)
         self._pace = Pace(config.kafka.drain_records_per_second)
         self._kept = Kept(config, committer)
@@ -192,7 +194,7 @@ class Sender:
 
     def _parsed(self, record: Record) -> Parsed | None:
         try:
-            found = self._parse(record.payload, record.at)
+            found = self._parse(record.payload, record.at, record.sequence)
         except UnusableError as error:
             log.warning("sender: a message is set aside", sequence=record.sequence, reason=str(error))
             metrics.set_aside.labels(error.kind).inc()
@@ -204,8 +206,8 @@ class Sender:
         if found.doubt:
             metrics.set_aside.labels(found.doubt).inc()
             self._set_aside.record(record, found.doubt)
-        if found.city is None:
-            metrics.unresolved_places.inc(found.deliveries[0].event.place_id is not None)
+        if found.unresolved:
+            metrics.unresolved_places.labels(found.unresolved).inc()
         return found
 
     def _publish_cities(self, client: KafkaProducer, parsed: list[Parsed]) -> None:

@@ -87,9 +87,9 @@ def run(
         # Before the ends are asked for: what is written later by anybody has seen at least as much.
         outcome = Outcome(time.time_ns() // 1000)
         end = consumer.end_offsets(some)
-        whole = kept.whole_after(
-            consumer, some, lambda: kept.retention_ms(config.kafka, config.prefixed_topics)
-        )
+        # Journals end when they were exported: what came afterwards is kept for as long as retention says.
+        retention = kept.retention_ms(config.kafka, config.prefixed_topics) if request.journals else 0
+        whole = kept.whole_after(consumer, some, retention)
         closed = live.closed_until(spark, config)
         outcome.done, outcome.left = coverage.covered(request.span, whole, closed, request.journals)
         if outcome.done is None:

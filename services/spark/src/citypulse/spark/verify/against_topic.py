@@ -17,7 +17,7 @@ from citypulse.spark import kept, tables, topics
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError, StopError
 from citypulse.spark.spans import Span
-from citypulse.spark.verify import compare, hourly, job, names, pending, report, stored, topic
+from citypulse.spark.verify import aside, compare, hourly, job, names, pending, report, stored, topic
 from citypulse.spark.verify.tally import WINDOW_MS, Recount
 
 _WINDOWS = ("city_windows", "country_windows", "windows_by_country")
@@ -54,9 +54,7 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
             raise BadInputError(
                 f"topics: there is none of {', '.join(config.prefixed_topics)}: was this run ever started?"
             )
-        whole = kept.whole_after(
-            consumer, some, lambda: kept.retention_ms(config.kafka, config.prefixed_topics)
-        )
+        whole = kept.whole_after(consumer, some)
         span = _whole_windows(span, whole, out)
         deadline = time.monotonic() + (wait_seconds or 0.0)
         _wait(config, session, consumer, some, span, deadline)
@@ -85,12 +83,18 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
         out.print(
             f"{counted.records} records read in {seconds:.1f} s"
             f" ({counted.records / max(seconds, 0.001):,.0f}/s), {len(counted.recount.posts())} posts,"
-            f" {counted.poison} records are no event, {counted.future} are from the future"
+            f" {len(counted.aside)} records count nowhere"
         )
         wanted = compare.expected(counted.recount, all_history=span is None)
         if span is not None:
             _forget_other_cities(wanted, seen.found)
         result = compare.compare(wanted, seen.found)
+        aside_found = aside.read(session, config, start, seen.end)
+        differences = aside.compare(counted.aside, aside_found, seen.committed)
+        result.rows[aside.TABLE] = len(aside_found)
+        result.cells += len(counted.aside)
+        result.differing += len(differences)
+        result.differences += differences
         if not result.differing:
             _add_hours(config, session, counted.recount, span, deadline, result, out)
     report.show(out, result)

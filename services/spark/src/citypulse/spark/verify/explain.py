@@ -81,9 +81,7 @@ def _tweets(config: Config, start: int, country: str | None, city: str | None) -
     consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
     try:
         some = kept.partitions(consumer, config.prefixed_topics)
-        whole = kept.whole_after(
-            consumer, some, lambda: kept.retention_ms(config.kafka, config.prefixed_topics)
-        )
+        whole = kept.whole_after(consumer, some)
         if whole is not None and start <= whole:
             report.console().print("The topics may hold this window only in part: retention took their head.")
         since, until = kept.offsets_at(consumer, some, start - kept.AHEAD_MS), consumer.end_offsets(some)

@@ -30,7 +30,7 @@ class Read(NamedTuple):
     feeds: tuple[str, ...] = ()
     id: int = 0
     fault: str = ""
-    """Why it is no event: `poison` or `future`; empty for an event, also for one that has no place."""
+    """`unusable` for what is no event, `future`; empty for an event, also for one that has no place."""
 
 
 class _Record(msgspec.Struct):
@@ -45,7 +45,7 @@ class _Record(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Record)
-_POISON = Read(None, fault="poison")
+_UNUSABLE = Read(None, fault="unusable")
 
 
 def read(value: bytes | None, appended: int) -> Read:
@@ -58,14 +58,14 @@ def read(value: bytes | None, appended: int) -> Read:
     try:
         record = _decoder.decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _POISON
+        return _UNUSABLE
     post, at = _number(record.post), _number(record.at)
     if post is None or at is None or not 0 <= at <= _LAST_MILLISECOND or not isinstance(record.feeds, list):
-        return _POISON
+        return _UNUSABLE
     feeds, country, city = [_text(feed) for feed in record.feeds], _text(record.country), _text(record.city)
     names = [*feeds, *(name for name in (country, city) if name is not None)]
     if country == ALL_COUNTRIES or not all(name and len(name) <= _LONGEST_NAME for name in names):
-        return _POISON
+        return _UNUSABLE
     if at > appended + AHEAD_MS:
         return Read(None, fault="future")
     if country is None:

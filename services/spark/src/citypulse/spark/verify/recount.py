@@ -1,5 +1,6 @@
 """The same counts once more, from the tweets of a file: plain Python, nothing shared with the job's counting.
 
+Which city a place belongs to is told by the package that the producer asks too; what counts is told here.
 What has no place counts nowhere. A retweet has none of its own: it takes that of its original, and the
 original's feeds, if the original came before it.
 """
@@ -9,9 +10,12 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from citypulse import places
 from citypulse.events.event import post_created_at_ms
 from citypulse.events.messages import Message
+from citypulse.places import Location
 from citypulse.spark.verify.tally import City, CityKey, Post, Recount
 
 _TAG = re.compile(r"^citypulse/[^/]+/([^/]+)/")
@@ -22,6 +26,16 @@ class _Original(NamedTuple):
     country: str
     city: str | None
     feeds: frozenset[str]
+
+
+class _Known(msgspec.Struct):
+    """What the messages so far have taught."""
+
+    resolver: places.Resolver
+    place_country: str
+    names: dict[CityKey, City] = msgspec.field(default_factory=dict)
+    originals: dict[int, _Original] = msgspec.field(default_factory=dict)
+    messages: int = 0
 
 
 def recount(
@@ -42,60 +56,55 @@ def recount(
         retweets: whether the producer followed retweets; else they count nowhere.
     """
     result = Recount()
-    names: dict[CityKey, City] = {}
-    originals: dict[int, _Original] = {}
+    known = _Known(places.Resolver(places.geonames()), place_country)
     for message in messages:
         result.messages += 1
-        post, feeds = _credited(message, place_country, names, originals)
+        post, feeds = _credited(message, known)
         if post is None or (post.retweet and not retweets):
             continue
         if countries is not None and post.country not in countries:
             continue
         for feed in feeds:
             newest = result.last_at
-            if result.add(post, feed, names.get((post.country, post.city or ""))):
+            if result.add(post, feed, known.names.get((post.country, post.city or ""))):
                 result.late += newest is not None and post.at < newest - watermark_ms
     return result
 
 
-def _credited(
-    message: Message, place_country: str, names: dict[CityKey, City], originals: dict[int, _Original]
-) -> tuple[Post | None, frozenset[str]]:
+def _credited(message: Message, known: _Known) -> tuple[Post | None, frozenset[str]]:
     """The post at the place where it counts, and the feeds that count it; no post if it counts nowhere."""
     data = message.data
     feeds = _feeds(message)
+    nowhere = _post(data, "", None)
+    where = _place(data, message.includes, nowhere.at, known)
     references = data.get("referenced_tweets") or ()
     retweeted = next((int(one["id"]) for one in references if one["type"] == "retweeted"), None)
     if retweeted is not None:
-        original = originals.get(retweeted)
+        original = known.originals.get(retweeted)
         if original is None:
             return None, feeds
-        return _post(data, original.country, original.city), original.feeds
-    place_id = (data.get("geo") or {}).get("place_id")
-    if not place_id:
+        return nowhere._replace(country=original.country, city=original.city), original.feeds
+    if where.country is None:
         return None, feeds
-    country, city = _place(message, place_id, place_country, names)
-    post = _post(data, country, city)
-    originals.setdefault(int(data["id"]), _Original(country, city, feeds))
-    return post, feeds
+    city = where.city.city if where.city is not None else None
+    known.originals.setdefault(int(data["id"]), _Original(where.country, city, feeds))
+    return nowhere._replace(country=where.country, city=city), feeds
 
 
-def _place(
-    message: Message, place_id: str, place_country: str, names: dict[CityKey, City]
-) -> tuple[str, str | None]:
-    """Country and city of a place; a city that is met for the first time is remembered under its name."""
-    place: dict[str, Any] = next(
-        (one for one in message.includes.get("places") or () if one.get("id") == place_id), {}
+def _place(data: dict[str, Any], includes: dict[str, Any], at: int, known: "_Known") -> Location:
+    """Where a post is; a city that is met for the first time is remembered under its name."""
+    known.messages += 1
+    where = known.resolver.locate(
+        msgspec.convert(data.get("geo"), places.Geo | None),
+        msgspec.convert(includes.get("places") or [], list[places.XPlace]),
+        known.place_country,
+        at,
+        (0, known.messages),
     )
-    country = (place.get("country_code") or "").upper() or place_country
-    if place.get("place_type") != "city":
-        return country, None
-    city = f"{country}:{place_id}"
-    if (country, city) not in names:
-        box = (place.get("geo") or {}).get("bbox")
-        lat, lon = places.bbox_centre(tuple(box)) if box else (None, None)
-        names[country, city] = City(place.get("full_name") or place.get("name") or "", lat, lon)
-    return country, city
+    if where.city is not None and where.country is not None:
+        city = where.city
+        known.names.setdefault((where.country, city.city), City(city.full_name, city.lat, city.lon))
+    return where
 
 
 def _post(data: dict[str, Any], country: str, city: str | None) -> Post:

@@ -26,10 +26,8 @@ class Counted(msgspec.Struct):
 
     recount: Recount = msgspec.field(default_factory=Recount)
     records: int = 0
-    poison: int = 0
-    """Records that are no event."""
-    future: int = 0
-    """Events that are too far ahead of the broker's clock."""
+    aside: dict[tuple[str, int, int], str] = msgspec.field(default_factory=dict)
+    """Why records count nowhere, by topic, partition and offset."""
     not_committed: int = 0
     """Records that the job has not committed."""
 
@@ -67,8 +65,8 @@ def count(
             is_open = record.offset >= done
             result.not_committed += is_open
             one = records.read(record.value, record.timestamp)
-            result.poison += one.fault == "poison"
-            result.future += one.fault == "future"
+            if one.fault:
+                result.aside[partition.topic, partition.partition, record.offset] = one.fault
             post = one.post
             if post is None or not wanted(post.window):
                 continue

@@ -119,8 +119,8 @@ def export(
     """Write out payloads, byte for byte as X sent them, one a line.
 
     A payload that is no JSON is exported too; with --with-meta it is `base64`. With --events each is what the
-    producer made of it, without its text; the first line says which time the file holds. Exits with 1 if
-    something on the way is unsound.
+    producer made of it, without its text; the first line says which time the file holds, and the brokers are
+    asked which cities are known. Exits with 1 if something on the way is unsound.
     """
     path = _directory(directory, file)
     first, since = _bound("--from", begin, 0)
@@ -131,7 +131,8 @@ def export(
             raise BadInputError("--events goes with times alone: leave out --with-meta and sequences")
         if file is None:
             raise BadInputError("--events needs --config: it says what the rules of the messages mean")
-        found = events.lines(config.load(file, config.environment()), path, (since, until), exported)
+        settings = config.load(file, config.environment())
+        found = events.lines(settings, path, (since, until), events.known(settings), exported)
     else:
         found = exports.lines(path, (first, last), (since, until), with_meta, exported)
     with _output(out) as output:

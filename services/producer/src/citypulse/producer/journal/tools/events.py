@@ -5,18 +5,22 @@ that this producer received between both. A line follows for each event: `{"topi
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
+from kafka.errors import KafkaError
 
+from citypulse import places
 from citypulse.events import event
 from citypulse.producer import message
 from citypulse.producer.config import Config
+from citypulse.producer.errors import StopError
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.tools.export import Exported
 from citypulse.producer.message import UnusableError
 from citypulse.producer.routes import Routes
+from citypulse.producer.send import cities
 from citypulse.producer.stream import rules
 
 _RECORDS = 1000
@@ -39,7 +43,30 @@ class Line(msgspec.Struct):
     event: msgspec.Raw
 
 
-def lines(config: Config, directory: Path, times: tuple[int, int], exported: Exported) -> Iterator[bytes]:
+def known(config: Config) -> list[places.Place]:
+    """The cities that the run knows.
+
+    Raises:
+        StopError: the brokers do not answer. Without those cities, places would be resolved otherwise than
+            when the messages were sent.
+    """
+    try:
+        topic = places.topic_name(config.run)
+        return cities.stored(config.kafka, topic, f"citypulse-producer-{config.name}-export", lambda: False)
+    except (KafkaError, OSError) as error:
+        raise StopError(
+            f"kafka.bootstrap_servers: the topic of places cannot be read ({error}): start the brokers,"
+            " which say what cities are known"
+        ) from error
+
+
+def lines(
+    config: Config,
+    directory: Path,
+    times: tuple[int, int],
+    learned: Iterable[places.Place],
+    exported: Exported,
+) -> Iterator[bytes]:
     """The events of a journal, in its order; works beside its writer.
 
     A message is understood as the sender understands it; what can't be is passed over, and counted as such.
@@ -48,6 +75,7 @@ def lines(config: Config, directory: Path, times: tuple[int, int], exported: Exp
         config: of the producer that wrote the journal.
         directory: the journal's.
         times: of when they were received, from the first on and before the second, in ms since the epoch.
+        learned: the cities that the run knows; each helps with messages after the one that taught it.
         exported: is told what was given.
     """
 
@@ -55,7 +83,9 @@ def lines(config: Config, directory: Path, times: tuple[int, int], exported: Exp
         exported.unsound += bool(data)
 
     now = time.time_ns() // 1_000_000
-    parse = message.parser(config, rules.configured(config), Routes(directory) or None)
+    resolver = places.Resolver(places.geonames(), latin_names=config.places.latin_names)
+    resolver.learn(learned)
+    parse = message.parser(config, rules.configured(config), Routes(directory) or None, resolver)
     reader = Reader(directory, 0, corrupt)
     try:
         records = reader.read(None, _RECORDS, _BYTES)
@@ -69,7 +99,7 @@ def lines(config: Config, directory: Path, times: tuple[int, int], exported: Exp
                 if not times[0] <= record.at < times[1]:
                     continue
                 try:
-                    deliveries = parse(record.payload, record.at).deliveries
+                    deliveries = parse(record.payload, record.at, record.sequence).deliveries
                 except UnusableError:
                     exported.unusable += 1
                     continue
