@@ -34,17 +34,34 @@ def test_a_proof_that_failed_or_was_killed_is_no_proof(
     assert caught.value.code == code
 
 
-def test_both_well_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_well_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inst = _fed(tmp_path)
     asked: list[str] = []
 
     def command(i: Installation, service: str, name: str, *arguments: str) -> int:
-        asked.append(f"{name} {arguments[0]}")
+        asked.append(" ".join((name, *arguments[:2])))
         return 0
 
     monkeypatch.setattr(prove, "command", command)
     prove.prove(inst, "demo")
-    assert asked == ["citypulse-producer ledger", "citypulse-spark verify"]
+    assert asked == [
+        "citypulse-producer ledger --truth",
+        "citypulse-spark verify --topic",
+        "citypulse-spark verify --tweets",
+    ]
+
+
+def test_retweets_are_looked_for_where_the_producer_follows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inst = _fed(tmp_path)
+    asked: list[str] = []
+    monkeypatch.setattr(prove, "command", lambda i, s, name, *a: asked.extend(a) or 0)
+    for enabled in ("false", "true"):
+        config = f"[retweets]\nenabled = {enabled}\n"
+        (tmp_path / "etc" / "producer-demo" / "config.toml").write_text(config)
+        prove.prove(inst, "demo")
+        assert ("--retweets" in asked) == (enabled == "true")
 
 
 def test_what_an_interrupted_demo_left_empty_is_passed_over(

@@ -15,6 +15,10 @@ from citypulse.producer import message
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.message import Parse, Parsed, UnusableError
 from citypulse.producer.stream import rules
+from citypulse.replay.config import Generator
+from citypulse.replay.generator import generate
+from citypulse.replay.pace import Pace
+from citypulse.replay.world import build_world
 from tests.outside import outside
 
 MONTREAL = {
@@ -89,6 +93,8 @@ def test_a_located_post_has_every_field() -> None:
         45.5,
         -73.5,
         1664162145123,
+        bbox=(-74.0, 45.0, -73.0, 46.0),
+        learned=(RECEIVED, 0),
     )
 
 
@@ -138,6 +144,33 @@ def test_a_place_that_is_no_city_counts_for_its_country_only(kind: str) -> None:
     event = the_event(parsed)
     assert (event.place_id, event.country, event.city) == ("36775d842cbec509", "CA", None)
     assert parsed.city is None
+
+
+def test_a_place_in_a_city_counts_for_that_city_from_the_next_message_on() -> None:
+    parse = parser()
+    quarter = MONTREAL | {"id": "b", "place_type": "neighborhood", "full_name": "Le Plateau, Montréal"}
+    quarter["contained_within"] = [MONTREAL["id"]]
+    before, montreal, after = (
+        parse(stream_message(place), RECEIVED, sequence)
+        for sequence, place in enumerate((quarter, MONTREAL, quarter))
+    )
+    assert (the_event(before).city, before.unresolved) == (None, "neighborhood")
+    assert (the_event(montreal).city, montreal.unresolved) == ("CA:36775d842cbec509", "")
+    assert (the_event(after).city, after.unresolved) == ("CA:36775d842cbec509", "")
+    assert after.city == montreal.city
+    assert the_event(after).place_id == "b"
+
+
+def test_the_types_of_places_that_have_no_city_are_a_bounded_label() -> None:
+    assert parser()(stream_message(MONTREAL | {"place_type": "planet"}), RECEIVED).unresolved == "other"
+    assert parser()(stream_message(geo={"place_id": "nobody's"}), RECEIVED).unresolved == "unknown"
+    assert parser()(stream_message(), RECEIVED).unresolved == ""
+
+
+@pytest.mark.parametrize("odd", [None, "a", 7, {}, [None], [7], [{}], [{"id": 7}]])
+def test_what_contains_a_place_may_be_anything(odd: Any) -> None:
+    parsed = parser()(stream_message(MONTREAL | {"place_type": "poi", "contained_within": odd}), RECEIVED)
+    assert the_event(parsed).country == "CA"
 
 
 def nameless_country() -> dict[str, Any]:
@@ -303,6 +336,34 @@ def test_every_captured_message_of_the_stream_becomes_an_event() -> None:
     assert len(events) == 74
     assert all(event.country == "CA" and event.author for event in events)
     assert "CA:36775d842cbec509" in cities
+
+
+def test_a_recount_of_a_file_finds_the_cities_that_the_producer_found() -> None:
+    gazetteer = places.geonames()
+    feeds = (Feed("all", ("all",)),)
+    config = Config(feeds=feeds, journal=Journal("j"))
+    parse = message.parser(config, rules.configured(config), resolver=places.Resolver(gazetteer))
+    recounting = places.Resolver(gazetteer)
+    pace = Pace(speed=0.0)
+    found = generate(build_world(40, ["CA", "GB"]), Generator(seed=3, count=3000), pace, RECEIVED - 10**8)
+    resolved: set[str] = set()
+    for number, (_, stored) in enumerate(found):
+        rule = [{"id": "1", "tag": "citypulse/main/all/1"}]
+        payload = {"data": stored.data, "includes": stored.includes, "matching_rules": rule}
+        parsed = parse(json.dumps(payload).encode(), RECEIVED + number // 100, number)
+        where = recounting.locate(
+            msgspec.convert(stored.data.get("geo"), places.Geo | None),
+            msgspec.convert(stored.includes.get("places") or [], list[places.XPlace]),
+            places.UNKNOWN_COUNTRY,
+            the_event(parsed).at,
+            (0, number),
+        )
+        shown = [(city.city, city.full_name) if city else None for city in (parsed.city, where.city)]
+        assert shown[0] == shown[1]
+        assert where.country == the_event(parsed).country
+        if parsed.city is not None:
+            resolved.add(where.type)
+    assert resolved >= {"city", "admin", "poi", "neighborhood"}
 
 
 TAG = {"id": "1", "tag": "citypulse/main/all/1"}

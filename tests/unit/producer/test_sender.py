@@ -25,7 +25,7 @@ from citypulse.producer import message, metrics
 from citypulse.producer.config import Config, Feed, Journal, Kafka
 from citypulse.producer.journal import cursor
 from citypulse.producer.journal.writer import Writer
-from citypulse.producer.send import brokers, kept
+from citypulse.producer.send import brokers, cities, kept
 from citypulse.producer.send import sender as senders
 from citypulse.producer.send.replicas import View
 from citypulse.producer.send.sender import Sender
@@ -57,17 +57,17 @@ class FakeKafka:
         self.clients = 0
         self.up = True
         self.decide: Callable[[str, bytes], bool | Exception | None] = lambda _topic, _value: True
-        self.cities: set[str] = set()
+        self.cities: list[places.Place] = []
         self.most_waiting = 0
 
     def make(self, *_: object) -> "FakeKafka":
         self.clients += 1
         return self
 
-    def known_cities(self, *_: object) -> set[str]:
+    def places(self, *_: object) -> list[places.Place]:
         if not self.up:
             raise KafkaTimeoutError
-        return set(self.cities)
+        return list(self.cities)
 
     def send(self, topic: str, value: bytes, key: bytes) -> FakeFuture:
         if not self.up:
@@ -90,6 +90,11 @@ class FakeKafka:
             self.log.append((topic, key, value))
             future.success(None)
         del self.waiting[:count]
+
+    def resolved(self) -> dict[int, str | None]:
+        """The city of each event, as it was in its last copy."""
+        found = [events.decode(value) for to, _, value in self.log if to == "tweets"]
+        return {event.id: event.city for event in found}
 
     def ids(self, topic: str = "tweets") -> list[int]:
         return [events.decode(value).id for to, _, value in self.log if to == topic]
@@ -139,9 +144,10 @@ class Running:
         self.durable = Durable(self.writer)
         self.directory = directory
         self.kafka = kafka
-        parse = message.parser(self.config, rules.configured(self.config))
+        resolver = places.Resolver()
+        parse = message.parser(self.config, rules.configured(self.config), resolver=resolver)
         self.book = Book()
-        self.sender = Sender(self.config, parse, self.durable, self.book)  # type: ignore[arg-type]
+        self.sender = Sender(self.config, parse, self.durable, self.book, resolver)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self.sender.run, daemon=True)
 
     def journal(self, *payloads: bytes) -> None:
@@ -166,7 +172,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKafka]:
     fake = FakeKafka()
     monkeypatch.setattr(brokers, "producer", fake.make)
     monkeypatch.setattr(brokers, "discard", lambda _client: None)
-    monkeypatch.setattr(brokers, "known_cities", fake.known_cities)
+    monkeypatch.setattr(cities, "stored", fake.places)
     monkeypatch.setattr(senders, "_REPEAT_SECONDS", 0.01)
     monkeypatch.setattr(kept, "STORE_SECONDS", 0.01)
     yield fake
@@ -184,6 +190,19 @@ def post(number: int, city: str | None = None, tag: str = "citypulse/main/all/1"
                 {"id": city, "full_name": f"{city} at {number}", "place_type": "city", "country_code": "CA"}
             ]
         }
+    return json.dumps(body).encode()
+
+
+def city(place_id: str, learned: places.Order = (0, 0)) -> places.Place:
+    name = f"{place_id}, Canada"
+    return places.Place(
+        place_id, f"CA:{place_id}", "CA", "city", place_id, name, None, None, 0, learned=learned
+    )
+
+
+def inside(number: int, city: str, kind: str = "neighborhood") -> bytes:
+    body = json.loads(post(number, f"in-{city}"))
+    body["includes"]["places"][0] |= {"place_type": kind, "contained_within": [city]}
     return json.dumps(body).encode()
 
 
@@ -533,13 +552,76 @@ def test_a_city_is_published_and_acknowledged_before_its_first_event(
 
 
 def test_a_city_that_is_known_keeps_the_name_first_seen(tmp_path: Path, kafka: FakeKafka) -> None:
-    kafka.cities = {"CA:aaa"}
+    kafka.cities = [city("aaa")]
     running = Running(tmp_path, kafka)
     running.journal(post(1, "aaa"), post(2, "bbb"))
     running.thread.start()
     running.until(lambda: kafka.ids() == [1, 2], "the events")
     running.drain()
     assert [key for topic, key, _ in kafka.log if topic == "places"] == [b"CA:bbb"]
+
+
+def test_a_place_is_resolved_to_a_city_that_the_topic_holds(tmp_path: Path, kafka: FakeKafka) -> None:
+    kafka.cities = [city("aaa")]
+    before = counted("unresolved_places", type="poi")
+    running = Running(tmp_path, kafka)
+    running.journal(inside(1, "aaa"), inside(2, "bbb", "poi"), post(3, "bbb"), inside(4, "bbb", "poi"))
+    running.thread.start()
+    running.until(lambda: kafka.ids() == [1, 2, 3, 4], "the events")
+    running.drain()
+    assert kafka.resolved() == {1: "CA:aaa", 2: None, 3: "CA:bbb", 4: "CA:bbb"}
+    assert counted("unresolved_places", type="poi") == before + 1
+
+
+def test_what_is_sent_again_is_resolved_as_it_was_the_first_time(tmp_path: Path, kafka: FakeKafka) -> None:
+    failed: list[int] = []
+
+    def once(topic: str, value: bytes) -> bool | Exception:
+        if topic == "tweets" and events.decode(value).id == 1 and not failed:
+            failed.append(1)
+            return KafkaTimeoutError()
+        return True
+
+    kafka.decide = once
+    running = Running(tmp_path, kafka)
+    running.journal(inside(1, "aaa"), post(2, "aaa"), inside(3, "aaa"))
+    running.thread.start()
+    running.until(lambda: kafka.ids()[-3:] == [1, 2, 3], "the events again")
+    running.drain()
+    assert failed
+    assert kafka.resolved() == {1: None, 2: "CA:aaa", 3: "CA:aaa"}
+
+
+def test_a_restart_resolves_what_was_not_sent_as_it_was_the_first_time(
+    tmp_path: Path, kafka: FakeKafka
+) -> None:
+    # The city is in the topic already: it was published before the process died, and no event was sent.
+    kafka.cities = [city("aaa", (1_900_000_000_000, 2))]
+    running = Running(tmp_path, kafka)
+    running.journal(inside(1, "aaa"), post(2, "aaa"), inside(3, "aaa"))
+    running.thread.start()
+    running.until(lambda: kafka.ids() == [1, 2, 3], "the events")
+    running.drain()
+    assert kafka.resolved() == {1: None, 2: "CA:aaa", 3: "CA:aaa"}
+
+
+def test_a_city_that_the_topic_lost_is_published_again_with_the_next_post_that_is_resolved_to_it(
+    tmp_path: Path, kafka: FakeKafka
+) -> None:
+    kafka.cities = [city("aaa")]
+    running = Running(tmp_path, kafka)
+    running.journal(inside(1, "aaa"))
+    running.thread.start()
+    running.until(lambda: kafka.ids() == [1], "the first event")
+    kafka.cities = []
+    kafka.decide = lambda _topic, _value: KafkaTimeoutError()
+    running.journal(post(2))
+    running.until(lambda: kafka.clients > 1, "another client")
+    kafka.decide = lambda _topic, _value: True
+    running.journal(inside(3, "aaa"))
+    running.until(lambda: kafka.ids()[-1:] == [3], "the event after it")
+    running.drain()
+    assert [key for topic, key, _ in kafka.log if topic == "places"] == [b"CA:aaa"]
 
 
 def test_a_city_whose_record_failed_is_published_again(tmp_path: Path, kafka: FakeKafka) -> None:

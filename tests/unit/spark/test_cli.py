@@ -33,7 +33,7 @@ def test_drop_refuses_a_checkpoint_that_is_not_local(tmp_path: Path) -> None:
 def test_verify_takes_exactly_one_thing_to_compare_with(tmp_path: Path, options: tuple[str, ...]) -> None:
     code, said = run(tmp_path, "verify", *options)
     assert code == 2
-    assert "takes one of --tweets" in said
+    assert "takes one of --topic, " in said
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,28 @@ def test_an_unknown_key_stops_the_job(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["job", "verify", "drop"])
+@pytest.mark.parametrize("command", ["job", "verify", "reprocess", "export", "drop"])
 def test_help_shows_examples(command: str) -> None:
     result = CliRunner().invoke(main, [command, "--help"])
     assert result.exit_code == 0
     assert "Examples:" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("verify", "--topic", "--last", "soon"), "--last soon is no duration"),
+        (("verify", "--anchors", "a", "--last", "1h"), "--last, --from, --to and --wait belong to --topic"),
+        (("reprocess",), "a span is missing: give --last"),
+        (("reprocess", "--due", "--last", "1h"), "--due takes what is on the list"),
+        (("reprocess", "--last", "1h", "--journal", "none"), "--journal none cannot be read"),
+        (("export", "--last", "1h", "--format", "parquet"), "--format parquet needs a file"),
+        (("export", "--last", "1h", "--countries", "--city", "CA:1"), "--countries and --city exclude"),
+        (("export", "--last", "1h", "--country", "*"), "--country * has no cities"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    code, sentence = run(tmp_path, *arguments)
+    assert code == 2
+    assert said in sentence
+    assert sentence.count("\n") == 1

@@ -9,7 +9,6 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from citypulse.spark.counting import checkpoint
 from citypulse.spark.counting.progress import note
 from citypulse.spark.metrics import Freshness, Metrics, serve
 
@@ -35,7 +34,9 @@ PROGRESS = {
         },
     ],
     "sources": [{"endOffset": {"tweets": {"0": 7, "1": 9}}, "latestOffset": {"tweets": {"0": 10, "1": 9}}}],
-    "observedMetrics": {"events": {"records": 30, "unusable": 1, "located": 20, "received": [1000, 2000]}},
+    "observedMetrics": {
+        "events": {"records": 30, "unusable": 1, "future": 2, "located": 20, "received": [1000, 2000]}
+    },
 }
 
 
@@ -54,6 +55,7 @@ def test_a_progress_becomes_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     found = samples(metrics)
     assert found["citypulse_spark_records_total", ()] == 30
     assert found["citypulse_spark_unusable_records_total", ()] == 1
+    assert found["citypulse_spark_future_records_total", ()] == 2
     assert found["citypulse_spark_late_records_total", ()] == 3
     assert found["citypulse_spark_duplicate_records_total", ()] == 4
     assert found["citypulse_spark_processed_offset", ("0", "tweets")] == 7
@@ -83,11 +85,6 @@ def test_a_clock_that_runs_behind_gives_no_negative_freshness() -> None:
     freshness = Freshness()
     freshness.add([5000], events=1, written_ms=1000)
     assert 0 <= (freshness.quantile(1.0) or -1) <= 0.25
-
-
-def test_offsets_are_read_from_the_checkpoints_own_log() -> None:
-    text = 'v1\n{"batchWatermarkMs":0,"conf":{}}\n{"tweets":{"0":5},"tweets.vote":{"1":6}}'
-    assert checkpoint.parse(text) == {"tweets": {"0": 5}, "tweets.vote": {"1": 6}}
 
 
 def test_health_and_readiness_answer_with_their_reason() -> None:

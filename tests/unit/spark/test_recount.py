@@ -5,7 +5,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citypulse.spark.verify.recount import Cell, Recount, recount
+from citypulse.spark.verify.recount import recount
+from citypulse.spark.verify.tally import Cell, Recount
 
 from .tweets import CITIES, START, Tweet, many, snowflake, tweet
 
@@ -14,7 +15,7 @@ MONTREAL = "CA:36775d842cbec509"
 
 
 def counts(made: list[Tweet], **options: object) -> Recount:
-    return recount((one.message for one in made), **options)  # type: ignore[arg-type]
+    return recount((one.message for one in made), **{"retweets": True, **options})  # type: ignore[arg-type]
 
 
 def test_a_tweet_counts_in_its_city_its_country_and_everywhere() -> None:
@@ -39,6 +40,28 @@ def test_a_retweet_is_no_tweet() -> None:
     assert counts([tweet(kinds=["retweeted"])]).cities == {}
 
 
+def test_a_retweet_counts_at_its_originals_place_and_at_its_own_time_as_nothing_else() -> None:
+    original = tweet(1, feeds=("vote",))
+    later = tweet(2, at=START + 1_000, author=8, retweet_of=original.event)
+    result = counts([original, later])
+    assert result.cells["vote", "CA", MONTREAL, WINDOW].retweets == 0
+    for place in (("CA", MONTREAL), ("CA", ""), ("*", "")):
+        assert result.cells[("vote", *place, WINDOW + 300_000)] == Cell(retweets=1)
+    assert result.cities["CA", MONTREAL].last_seen == START
+
+
+def test_a_retweet_that_came_twice_counts_once_and_one_of_an_unknown_original_nowhere() -> None:
+    original = tweet(1)
+    made = [original, *[tweet(2, retweet_of=original.event)] * 2, tweet(3, kinds=["retweeted"])]
+    assert counts(made).cells["all", "*", "", WINDOW] == Cell(1, 1, 0, 0, 0, {7}, retweets=1)
+
+
+def test_a_rule_that_watches_originals_is_no_feed() -> None:
+    original = tweet(1)
+    result = counts([original, tweet(2, retweet_of=original.event)])
+    assert {key[0] for key in result.cells} == {"all"}
+
+
 def test_a_tweet_without_a_place_counts_nowhere() -> None:
     assert counts([tweet(place=None)]).cells == {}
 
@@ -60,7 +83,7 @@ def test_the_start_of_a_window_belongs_to_it_and_its_end_to_the_next() -> None:
 def test_what_comes_later_than_the_watermark_counts_and_is_said_to_be_late() -> None:
     at = [START, START + 601_000, START + 1_000, START + 999]
     result = counts([tweet(number, at=moment) for number, moment in enumerate(at)])
-    assert (len(result.counted), result.late) == (4, 1)
+    assert (len(result.posts()), result.late) == (4, 1)
 
 
 def test_an_edit_counts_once_in_the_window_of_its_first_version() -> None:
@@ -120,10 +143,16 @@ def test_namesakes_stay_apart() -> None:
     assert len(result.cities) == 2
 
 
+def tells_its_city(one: Tweet) -> bool:
+    event = one.event
+    return (event.city or not event.country) and all(ref.type != "retweeted" for ref in event.refs)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 120))
 def test_copies_and_order_change_nothing(seed: int, count: int) -> None:
-    made = [one for one in many(count, seed) if one.event.id == one.event.post]
+    """But of retweets and of places that are no city: what came before says where they count."""
+    made = [one for one in many(count, seed) if one.event.id == one.event.post and tells_its_city(one)]
     shuffled = made + random.Random(seed).choices(made or [tweet()], k=len(made) and 20)
     random.Random(seed + 1).shuffle(shuffled)
     assert counts(shuffled).cells == counts(made).cells

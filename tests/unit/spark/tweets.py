@@ -35,12 +35,16 @@ def tweet(
     place_type: str = "city",
     feeds: tuple[str, ...] = ("all",),
     edit_of: int | None = None,
+    retweet_of: Event | None = None,
 ) -> Tweet:
     """A tweet; `at` is its creation in ms, and its id is of that moment. `edit_of` is the id of its first
-    version."""
+    version. A retweet has no place of its own: its event has that of `retweet_of`, and its feeds, if that is
+    known."""
     identity = snowflake(at, number)
     first = edit_of or identity
-    kinds = kinds or []
+    kinds = ["retweeted"] if retweet_of else kinds or []
+    retweet = "retweeted" in kinds
+    place = None if retweet else place
     data = {
         "id": str(identity),
         "edit_history_tweet_ids": [str(one) for one in dict.fromkeys((first, identity))],
@@ -49,8 +53,9 @@ def tweet(
     }
     if author is not None:
         data["author_id"] = str(author)
+    referred = retweet_of.id if retweet_of else 5
     if kinds:
-        data["referenced_tweets"] = [{"type": kind, "id": "5"} for kind in kinds]
+        data["referenced_tweets"] = [{"type": kind, "id": str(referred)} for kind in kinds]
     includes = {}
     if place:
         data["geo"] = {"place_id": place[1]}
@@ -64,13 +69,14 @@ def tweet(
             "geo": {"bbox": box},
         }
         includes = {"places": [shown]}
-    rules = [{"id": str(n), "tag": f"citypulse/main/{feed}/{n}"} for n, feed in enumerate(feeds)]
+    tags = ["+retweets"] if retweet else feeds
+    rules = [{"id": str(n), "tag": f"citypulse/main/{feed}/{n}"} for n, feed in enumerate(tags)]
     event = Event(
         id=identity,
         post=first,
         at=post_created_at_ms(first) if edit_of else at,
         author=author,
-        refs=[Ref(kind, 5) for kind in kinds],
+        refs=[Ref(kind, referred) for kind in kinds],
         place_id=place and place[1],
         country=place and place[0],
         city=f"{place[0]}:{place[1]}" if place and place_type == "city" else None,
@@ -80,6 +86,15 @@ def tweet(
         received=at + 700,
         source="main",
     )
+    if retweet_of:
+        event = msgspec.structs.replace(
+            event,
+            country=retweet_of.country,
+            city=retweet_of.city,
+            lat=retweet_of.lat,
+            lon=retweet_of.lon,
+            feeds=retweet_of.feeds,
+        )
     return Tweet(Message(data, includes, rules), event)
 
 
@@ -92,6 +107,12 @@ def many(count: int, seed: int) -> list[Tweet]:
         if made and chance.random() < 0.05:
             made.append(chance.choice(made))
             continue
+        if made and chance.random() < 0.1:
+            earlier = chance.choice(made).event
+            if not any(ref.type == "retweeted" for ref in earlier.refs) and earlier.country:
+                after = max(at, earlier.at + 1000)
+                made.append(tweet(number, at=after, author=chance.randrange(60), retweet_of=earlier))
+                continue
         original = chance.choice(made).event if made and chance.random() < 0.05 else None
         made.append(
             tweet(

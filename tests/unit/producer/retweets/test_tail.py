@@ -13,6 +13,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from citypulse import places
 from citypulse.events import event as events
 from citypulse.events.event import Event
 from citypulse.producer import message
@@ -169,9 +170,10 @@ def test_nothing_is_sent_before_and_what_waited_in_the_journal_is_credited(
     topics.append("tweets", 0, value(0))
     topics.up = False
     running = test_sender.Running(tmp_path, kafka)
-    parse = message.parser(of, rules.configured(of))
-    known = Recalled(of)
-    running.sender = Sender(of, parse, Durable(running.writer), test_sender.Book(), known)  # type: ignore[arg-type]
+    resolver, known = places.Resolver(), Recalled(of)
+    parse = message.parser(of, rules.configured(of), resolver=resolver)
+    durable, book = Durable(running.writer), test_sender.Book()
+    running.sender = Sender(of, parse, durable, book, resolver, known)  # type: ignore[arg-type]
     running.thread = threading.Thread(target=running.sender.run, daemon=True)
     running.journal(retweet(FIRST + 1, FIRST))
     running.thread.start()

@@ -9,34 +9,41 @@ of a key, keeps that one.
 
 import msgspec
 
+from citypulse.places.box import Box
+
 UNKNOWN_COUNTRY = "ZZ"
 """The country of a place whose country neither X nor the matching rule names."""
 
-CITY = "city"
-"""The place type that is itself a city."""
+Order = tuple[int, int]
+"""Where a message stands among all: when it was received (ms since the epoch), and its place in the order in
+which messages came (a journal's sequence)."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A place that was met in a post."""
+    """A city that was met in a post."""
 
     id: str
     """X's place id."""
     city: str
-    """Id of the city it belongs to, `<country>:<X place id>`; also the key of its record."""
+    """`<country>:<X place id>`; also the key of its record."""
     country: str
     """ISO 3166-1 alpha-2 code, or `ZZ`."""
     type: str
-    """X's place type: city, admin, poi, neighborhood or country."""
+    """X's place type: city, or admin where X has the city as an administrative area."""
     name: str
     """Short name, as first seen."""
     full_name: str
-    """Name that is shown, as first seen; X may have put it in the language of the post's author."""
+    """Name that is shown."""
     lat: float | None
     """Degrees north of the middle of its bounding box."""
     lon: float | None
     """Degrees east of the middle of its bounding box."""
     at: int
     """When the first post from it was created: milliseconds since the epoch, UTC."""
+    bbox: Box | None = None
+    """West, south, east, north in degrees."""
+    learned: Order = (0, 0)
+    """The message that taught it: only later ones are resolved with it."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -70,20 +77,3 @@ def topic_name(run: str) -> str:
 def city_id(country: str, place_id: str) -> str:
     """A city's id: `CA:36775d842cbec509`."""
     return f"{country}:{place_id}"
-
-
-def bbox_centre(bbox: tuple[float, float, float, float]) -> tuple[float, float]:
-    """The middle of a bounding box.
-
-    Args:
-        bbox: west, south, east and north edge in degrees; west is greater than east where the box crosses the
-            antimeridian.
-
-    Returns:
-        Latitude and longitude in degrees, the longitude within -180 and 180.
-    """
-    west, south, east, north = bbox
-    if west > east:
-        east += 360
-    lon = (west + east) / 2
-    return (south + north) / 2, lon - 360 if lon > 180 else lon

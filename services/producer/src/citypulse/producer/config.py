@@ -186,6 +186,13 @@ class Circuit(settings.Section, frozen=True):
     probe_records: Count = 100
 
 
+class Places(settings.Section, frozen=True):
+    """How cities are named."""
+
+    latin_names: bool = False
+    """Show a city that X first named in other letters by its name in Latin ones, where GeoNames knows it."""
+
+
 class Http(settings.Section, frozen=True):
     """Where /metrics, /healthz and /readyz are served."""
 
@@ -209,6 +216,7 @@ class Config(settings.Section, frozen=True):
     journal: Journal = msgspec.field(default_factory=Journal)
     kafka: Kafka = msgspec.field(default_factory=Kafka)
     circuit: Circuit = msgspec.field(default_factory=Circuit)
+    places: Places = msgspec.field(default_factory=Places)
     http: Http = msgspec.field(default_factory=Http)
 
     def topic(self, name: str) -> str:

@@ -5,12 +5,13 @@ Only the parts that an event needs are decoded; the decoder passes the rest over
 
 import datetime
 from collections.abc import Callable, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
 from citypulse import places
 from citypulse.events.event import Event, Ref, post_created_at_ms
+from citypulse.places import XPlace
 from citypulse.producer.config import Config
 from citypulse.producer.routes import Route, Routes
 from citypulse.producer.stream.rules import Rule, feed_of, tag_prefix
@@ -18,6 +19,8 @@ from citypulse.producer.stream.rules import Rule, feed_of, tag_prefix
 _UTC = datetime.UTC
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=_UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
+
+_TYPES = frozenset({"city", "admin", "poi", "neighborhood", "country", "unknown"})
 
 AHEAD_MS = 3600 * 1000
 """How far a post may be ahead of this host's clock: its time moves the watermark of all counting for good."""
@@ -53,26 +56,32 @@ class Parsed(NamedTuple):
     """One for each topic of the matching feeds; none where no rule of ours matched."""
     city: places.Place | None
     """The city of the post, where it is in one."""
+    unresolved: str = ""
+    """Type of the post's place, as a metric's label, where its city is not known; else empty."""
     doubt: str = ""
     """Why the message is worth a look although it is counted, as a metric's label: place_without_object where
-    it names a place that X did not send with it. It counts for the country that its rule names.
+    it names a place that nobody knows. It counts for the country that its rule names.
     """
 
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 """An id of X's is a positive int64, and so is that of an event."""
 
-Parse = Callable[[bytes, int], Parsed]
-"""Takes a payload and when it was received (ms since the epoch); raises `UnusableError`."""
 
+class Parse(Protocol):
+    """Makes an event of a message."""
 
-class _Point(msgspec.Struct):
-    coordinates: tuple[float, float] | None = None
+    def __call__(self, payload: bytes, received: int, sequence: int = 0) -> Parsed:
+        """What a message says.
 
+        Args:
+            payload: the message.
+            received: when, in ms since the epoch.
+            sequence: of its record in the journal.
 
-class _Geo(msgspec.Struct):
-    place_id: str | None = None
-    coordinates: _Point | None = None
+        Raises:
+            UnusableError: no event can be made of it.
+        """
 
 
 class _Reference(msgspec.Struct):
@@ -85,25 +94,12 @@ class _Data(msgspec.Struct):
     author_id: _Id | None = None
     created_at: datetime.datetime | None = None
     edit_history_tweet_ids: list[_Id] | None = None
-    geo: _Geo | None = None
+    geo: places.Geo | None = None
     referenced_tweets: list[_Reference] | None = None
 
 
-class _Box(msgspec.Struct):
-    bbox: tuple[float, float, float, float] | None = None
-
-
-class _Place(msgspec.Struct):
-    id: str
-    full_name: str = ""
-    name: str = ""
-    place_type: str = ""
-    country_code: str = ""
-    geo: _Box | None = None
-
-
 class _Includes(msgspec.Struct):
-    places: list[_Place] | None = None
+    places: list[XPlace] | None = None
 
 
 class _MatchingRule(msgspec.Struct):
@@ -125,13 +121,20 @@ class _Match(NamedTuple):
     """The single country that the rules name, else `ZZ`."""
 
 
-def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) -> Parse:
+def parser(
+    config: Config,
+    rules: Sequence[Rule],
+    routes: Routes | None = None,
+    resolver: places.Resolver | None = None,
+) -> Parse:
     """The function that turns this producer's messages into events.
 
     Args:
         config: name, run and feeds.
         rules: what is wanted of X.
         routes: what tags mean and have meant; without them, they mean what `rules` say.
+        resolver: knows which city a place belongs to, and learns; without it, cities begin with the first
+            message.
     """
     decoder = msgspec.json.Decoder(_Message, strict=False)
     matches: dict[tuple[int, tuple[str | None, ...]], _Match] = {}
@@ -139,18 +142,19 @@ def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) 
         routes = Routes()
         routes.change(config, rules, 0)
     find, epoch_at = routes.find, routes.epoch
+    locate = (places.Resolver() if resolver is None else resolver).locate
     prefix, default, source = tag_prefix(config.name), config.topic("tweets"), config.name
 
-    def parse(payload: bytes, received: int) -> Parsed:
+    def parse(payload: bytes, received: int, sequence: int = 0) -> Parsed:
         try:
-            return understand(payload, received)
+            return understand(payload, received, sequence)
         except UnusableError:
             raise
         except Exception as error:
             # Whatever it is: one message must not keep those behind it waiting.
             raise UnusableError(f"not a post as X sends it: {type(error).__name__}: {error}") from error
 
-    def understand(payload: bytes, received: int) -> Parsed:
+    def understand(payload: bytes, received: int, sequence: int) -> Parsed:
         message = decoder.decode(payload)
         tags = tuple([rule.tag for rule in message.matching_rules])
         match = matches.get((epoch := epoch_at(received), tags))
@@ -175,32 +179,9 @@ def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) 
                 "it was created more than an hour after it was received: is the clock right?",
                 "from_the_future",
             )
-        place_id = country = city = lat = lon = known = None
-        doubt = ""
-        geo = data.geo
-        if geo is not None:
-            place_id = geo.place_id
-            place = _find(place_id, message.includes) if place_id else None
-            if place is not None and place.geo is not None and place.geo.bbox is not None:
-                lat, lon = places.bbox_centre(place.geo.bbox)
-            if place_id is not None:
-                doubt = "" if place else "place_without_object"
-                country = (place.country_code.upper() if place else "") or match.country
-            if place is not None and country is not None and place.place_type == "city":
-                city = places.city_id(country, place.id)
-                known = places.Place(
-                    id=place.id,
-                    city=city,
-                    country=country,
-                    type=place.place_type,
-                    name=place.name or place.full_name,
-                    full_name=place.full_name or place.name,
-                    lat=lat,
-                    lon=lon,
-                    at=at,
-                )
-            if geo.coordinates is not None and geo.coordinates.coordinates is not None:
-                lon, lat = geo.coordinates.coordinates
+        known = (message.includes and message.includes.places) or ()
+        where = locate(data.geo, known, match.country, at, (received, sequence))
+        city = where.city
         refs = [Ref(ref.type, ref.id) for ref in data.referenced_tweets or ()]
         deliveries = tuple(
             [
@@ -212,11 +193,11 @@ def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) 
                         at=at,
                         author=data.author_id,
                         refs=refs,
-                        place_id=place_id,
-                        country=country,
-                        city=city,
-                        lat=lat,
-                        lon=lon,
+                        place_id=where.place_id,
+                        country=where.country,
+                        city=city.city if city is not None else None,
+                        lat=where.lat,
+                        lon=where.lon,
                         feeds=feeds,
                         received=received,
                         source=source,
@@ -225,7 +206,10 @@ def parser(config: Config, rules: Sequence[Rule], routes: Routes | None = None) 
                 for topic, feeds in match.topics
             ]
         )
-        return Parsed(deliveries, known, doubt)
+        if city is not None or where.place_id is None:
+            return Parsed(deliveries, city)
+        unresolved = where.type if where.type in _TYPES else "other"
+        return Parsed(deliveries, None, unresolved, "place_without_object" if unresolved == "unknown" else "")
 
     return parse
 
@@ -244,10 +228,3 @@ def _match(
     named = frozenset[str]().union(*sets) if all(sets) else frozenset[str]()
     country = next(iter(named)) if len(named) == 1 else places.UNKNOWN_COUNTRY
     return _Match(tuple((topic, sorted(feeds)) for topic, feeds in sorted(by_topic.items())), country)
-
-
-def _find(place_id: str, includes: _Includes | None) -> _Place | None:
-    for place in (includes and includes.places) or ():
-        if place.id == place_id:
-            return place
-    return None

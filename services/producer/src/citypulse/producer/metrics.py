@@ -35,8 +35,8 @@ foreign = _counter("foreign_total", "Messages that matched no rule of this produ
 corrupt = _counter("journal_corrupt_total", "Stretches of the journal that held no sound record")
 resends = _counter("resends_total", "Times that sending began again at the cursor, by cause", "cause")
 places_published = _counter("places_published_total", "Cities published to the topic of places")
-unresolved_places = Counter(
-    "citypulse_unresolved_places_total", "Posts whose place is not known to be in a city", registry=registry
+unresolved_places = _counter(
+    "unresolved_places_total", "Posts whose city is not known, by the type of their place", "type"
 )
 send_errors = _counter(
     "send_errors_total", "Attempts to hand a record to Kafka that failed, by cause", "cause"

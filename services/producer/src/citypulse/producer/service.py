@@ -19,6 +19,7 @@ from pathlib import Path
 
 import structlog
 
+from citypulse import places
 from citypulse.producer import health, message, metrics
 from citypulse.producer import reload as reloading
 from citypulse.producer.config import Config
@@ -138,9 +139,11 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
         routes.change(config, wanted, client.clock.now())
     heard = Heard(directory, committer)
     book = GapBook(directory, config.name, heard)
+    resolver = places.Resolver(places.geonames(), latin_names=config.places.latin_names)
     candidates = Candidates(config.name)
     recalled = Recalled(config, candidates.sent) if config.retweets.enabled else None
-    sender = Sender(config, message.parser(config, wanted, routes), committer, book, recalled)
+    parse = message.parser(config, wanted, routes, resolver)
+    sender = Sender(config, parse, committer, book, resolver, recalled)
     spend = Spend(directory, config.spend, committer, client.clock)
     subscription = Subscription(config, routes, book, client.interrupt)
     book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)

@@ -58,6 +58,17 @@ class Cassandra(settings.Section, frozen=True):
     cities_compaction: dict[str, str] = msgspec.field(
         default_factory=lambda: {"class": "UnifiedCompactionStrategy"}
     )
+    hours_ttl_days: Annotated[float, Meta(gt=0, le=7300)] = 400.0
+    hours_compaction: dict[str, str] = msgspec.field(
+        default_factory=lambda: {
+            "class": "TimeWindowCompactionStrategy",
+            "compaction_window_unit": "DAYS",
+            "compaction_window_size": "14",
+        }
+    )
+    ranks_compaction: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"class": "UnifiedCompactionStrategy"}
+    )
     concurrency: Count = 32
     """Requests under way for each writing task."""
     request_seconds: Seconds = 15.0
@@ -117,6 +128,8 @@ class Config(settings.Section, frozen=True):
     state_store: Literal["rocksdb", "memory"] = "rocksdb"
     max_offsets_per_trigger: Count = 200_000
     """Events in one micro-batch at most, so that a backlog is taken in bounded steps."""
+    tick_seconds: Seconds = 30.0
+    """How often hours and ranks are brought up to date, whether something arrives or not."""
     stop_seconds: Seconds = 20.0
     """How long a stop lets the running micro-batch finish."""
     kafka: Kafka = msgspec.field(default_factory=Kafka)
@@ -177,7 +190,7 @@ def _check(config: Config) -> None:
             raise BadInputError(f"kafka.bootstrap_servers: {server!r} cannot be: write host:port")
     if not config.cassandra.contact_points:
         raise BadInputError("cassandra.contact_points is empty: name at least one host")
-    for name in ("windows_compaction", "cities_compaction"):
+    for name in ("windows_compaction", "cities_compaction", "hours_compaction", "ranks_compaction"):
         if "class" not in getattr(config.cassandra, name):
             raise BadInputError(f"cassandra.{name} names no class: add one, as UnifiedCompactionStrategy")
     if config.spark.executor_cores > config.spark.cores:

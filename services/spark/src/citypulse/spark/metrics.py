@@ -94,11 +94,14 @@ class Metrics:
         self.unusable = counter(
             "unusable_records_total", "Of them, those that are no event; they count nowhere"
         )
+        self.future = counter(
+            "future_records_total", "Of them, events too far ahead of the broker's clock; they count nowhere"
+        )
         self.located = counter("located_records_total", "Of them, events with a country")
         self.duplicates = counter(
             "duplicate_records_total", "Events of a post and feed that had been counted"
         )
-        self.late = counter("late_records_total", "Rows older than the watermark, dropped")
+        self.late = counter("late_records_total", "Rows older than the watermark, to be recounted")
         self.lost = counter("lost_records_total", "Records that retention took before they were read")
         self.cells = counter("cells_total", "Cells written")
         self.rows = counter("rows_total", "Rows written to Cassandra")
@@ -117,8 +120,17 @@ class Metrics:
         self.state_rows = gauge("state_rows", "Rows of a stateful operator", ("operator",))
         self.state_bytes = gauge("state_bytes", "Memory of a stateful operator", ("operator",))
         self.unnamed_cities = gauge("unnamed_cities", "Cities counted whose name is not known yet")
+        self.gaps = gauge(
+            "open_gaps", "Gaps in reception that are not filled, as far back as windows are kept"
+        )
+        self.due = gauge("recounts_due", "Windows on the list of those to be recounted", ("reason",))
         self.executors = gauge("executors", "Executors that the driver has")
         self.last_batch = gauge("last_batch_timestamp_seconds", "When the last batch was committed")
+        self.rolling_seconds = histogram("rolling_seconds", "Looking for what changes hours and ranks")
+        self.rolled = gauge("rolled_timestamp_seconds", "What was written before it is in hours and ranks")
+        self.rolled_hours = counter("rolled_hours_total", "Hours merged from their windows")
+        self.rank_rows = counter("rank_rows_total", "Rows of ranks that differed and were written")
+        self.rolling_cells = gauge("rolling_cells", "Cells that are kept in memory for hours and ranks")
         self._written: dict[int, int] = {}
         self.status: dict[str, Any] = {"state": "starting", "processed": {}, "end": {}}
 

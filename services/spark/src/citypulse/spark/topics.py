@@ -61,14 +61,14 @@ def wait(kafka: Kafka, topics: Iterable[str], stopped: Callable[[], bool] = lamb
         time.sleep(1)
 
 
-def reach(found: KafkaConsumer, topics: Iterable[str]) -> tuple[Offsets, Offsets]:
-    """First and end offsets of the topics."""
+def ends(found: KafkaConsumer, topics: Iterable[str]) -> Offsets:
+    """End offsets of the topics."""
     partitions = [
         TopicPartition(topic, number)
         for topic in topics
         for number in sorted(found.partitions_for_topic(topic) or ())
     ]
-    return _by_topic(found.beginning_offsets(partitions)), _by_topic(found.end_offsets(partitions))
+    return _by_topic(found.end_offsets(partitions))
 
 
 def read_to_end(found: KafkaConsumer, partitions: Iterable[TopicPartition]) -> Iterator[ConsumerRecord]:
@@ -89,6 +89,41 @@ def read_to_end(found: KafkaConsumer, partitions: Iterable[TopicPartition]) -> I
         elif time.monotonic() - heard > SILENCE_S:
             names = ", ".join(sorted({partition.topic for partition in ends}))
             raise KafkaError(f"the brokers gave no record of {names} for {SILENCE_S:g} s")
+
+
+def appended(found: KafkaConsumer, starts: Offsets) -> list[int]:
+    """When the first records that are left from some offsets on were appended, in ms since the epoch; only of
+    partitions that begin beyond offset 0, and the present for one that has none left.
+
+    Raises:
+        KafkaError: the brokers gave no record for `SILENCE_S` seconds.
+    """
+    cut = {
+        TopicPartition(topic, int(number)): offset
+        for topic, partitions in starts.items()
+        for number, offset in partitions.items()
+        if offset > 0
+    }
+    if not cut:
+        return []
+    first, ends = found.beginning_offsets(list(cut)), found.end_offsets(list(cut))
+    times: dict[TopicPartition, int] = {}
+    found.assign(list(cut))
+    for partition, offset in cut.items():
+        if max(offset, first[partition]) >= ends[partition]:
+            times[partition] = time.time_ns() // 1_000_000
+            found.pause(partition)
+        found.seek(partition, max(offset, first[partition]))
+    heard = time.monotonic()
+    while len(times) < len(cut):
+        for partition, records in found.poll(timeout_ms=500, max_records=500).items():
+            times.setdefault(partition, records[0].timestamp)
+            found.pause(partition)
+            heard = time.monotonic()
+        if time.monotonic() - heard > SILENCE_S:
+            raise KafkaError(f"the brokers gave no record for {SILENCE_S:g} s")
+    found.resume(*cut)
+    return list(times.values())
 
 
 def _by_topic(offsets: dict[TopicPartition, int]) -> Offsets:

@@ -171,24 +171,3 @@ def read_topic(
         elif time.monotonic() - heard > _ANSWER_SECONDS:
             raise KafkaError(f"the brokers gave no record of {topic} for {_ANSWER_SECONDS:g} s")
     return True
-
-
-def known_cities(kafka: Kafka, topic: str, client_id: str, stopping: Stopping) -> set[str]:
-    """The ids of the cities that the topic of places holds.
-
-    Raises:
-        KafkaError: the brokers do not answer, or reading was stopped.
-    """
-    cities: set[str] = set()
-
-    def take(record: ConsumerRecord) -> None:
-        if record.key is not None and record.value is not None:
-            cities.add(record.key.decode())
-
-    client = consumer(kafka, client_id)
-    try:
-        if not read_topic(client, topic, take, stopping):
-            raise KafkaError(f"{topic} was not read to its end")
-    finally:
-        client.close()
-    return cities

@@ -1,14 +1,18 @@
-"""Which cities the topic of places holds: what is in it already is not published again."""
+"""Which cities the topic of places holds: what is in it already is not published again, and helps to resolve
+what comes.
+"""
 
 import time
 from collections.abc import Callable
 
+import msgspec
 import structlog
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from citypulse import places
 from citypulse.producer import metrics
-from citypulse.producer.config import Config
+from citypulse.producer.config import Config, Kafka
 from citypulse.producer.message import Parsed
 from citypulse.producer.send import brokers
 from citypulse.producer.send.in_flight import REFUSED, GivenUpError, wait
@@ -22,10 +26,17 @@ _WAIT_SECONDS = 0.1
 class Cities:
     """The cities that every reader of the topic knows."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, resolver: places.Resolver) -> None:
+        """Know none yet.
+
+        Args:
+            config: run and brokers.
+            resolver: learns what the topic holds; the one that messages are parsed with.
+        """
         self.topic = places.topic_name(config.run)
         self._kafka = config.kafka
         self._client_id = f"citypulse-producer-{config.name}"
+        self._resolver = resolver
         self._known: set[str] = set()
 
     def __len__(self) -> int:
@@ -37,7 +48,9 @@ class Cities:
         Raises:
             KafkaError: the brokers do not answer, or reading was stopped.
         """
-        self._known = brokers.known_cities(self._kafka, self.topic, self._client_id, stopping)
+        found = stored(self._kafka, self.topic, self._client_id, stopping)
+        self._known = {place.city for place in found}
+        self._resolver.learn(found)
 
     def publish(self, parsed: list[Parsed], hand_over: HandOver, tick: Callable[[float], None]) -> None:
         """Have the cities of these messages in the topic before this returns, each as it was met first.
@@ -81,3 +94,29 @@ class Cities:
                 raise GivenUpError(f"place: {type(future.exception).__name__}")
         metrics.places_published.inc(len(new))
         return True
+
+
+def stored(kafka: Kafka, topic: str, client_id: str, stopping: brokers.Stopping) -> list[places.Place]:
+    """What the topic of places holds, in its order.
+
+    Raises:
+        KafkaError: the brokers do not answer, or reading was stopped.
+    """
+    found: list[places.Place] = []
+
+    def take(record: ConsumerRecord) -> None:
+        if record.value is None:
+            return
+        try:
+            found.append(places.decode(record.value))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # It is published again with the next post from there.
+            log.warning("places: a record cannot be read", offset=record.offset, reason=str(error))
+
+    client = brokers.consumer(kafka, client_id)
+    try:
+        if not brokers.read_topic(client, topic, take, stopping):
+            raise KafkaError(f"{topic} was not read to its end")
+    finally:
+        client.close()
+    return found

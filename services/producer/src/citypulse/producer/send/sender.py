@@ -17,6 +17,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
+from citypulse import places
 from citypulse.events import event as events
 from citypulse.producer import metrics
 from citypulse.producer.config import Config
@@ -26,7 +27,6 @@ from citypulse.producer.journal.segment import Record
 from citypulse.producer.journal.setaside import SetAside
 from citypulse.producer.message import Parse, Parsed, UnusableError
 from citypulse.producer.retweets.credit import credited
-from citypulse.producer.retweets.originals import retweeted
 from citypulse.producer.retweets.tail import Recalled
 from citypulse.producer.send import brokers
 from citypulse.producer.send.circuit import Circuit, Signals
@@ -60,6 +60,7 @@ class Sender:
         parse: Parse,
         committer: Committer,
         book: Book,
+        resolver: places.Resolver,
         recalled: Recalled | None = None,
     ) -> None:
         self._recalled = recalled
@@ -71,7 +72,7 @@ class Sender:
         self._directory = Path(config.journal.dir)
         self._set_aside = SetAside(self._directory)
         self._client_id = f"citypulse-producer-{config.name}"
-        self._cities = Cities(config)
+        self._cities = Cities(config, resolver)
         self._notices = Notices(book, config.run)
         self._pace = Pace(config.kafka.drain_records_per_second)
         self._kept = Kept(config, committer)
@@ -213,7 +214,7 @@ class Sender:
 
     def _parsed(self, record: Record) -> Parsed | None:
         try:
-            found = self._parse(record.payload, record.at)
+            found = self._parse(record.payload, record.at, record.sequence)
         except UnusableError as error:
             log.warning("sender: a message is set aside", sequence=record.sequence, reason=str(error))
             metrics.set_aside.labels(error.kind).inc()
@@ -226,9 +227,8 @@ class Sender:
         if found.doubt:
             metrics.set_aside.labels(found.doubt).inc()
             self._set_aside.record(record, found.doubt)
-        event = found.deliveries[0].event
-        if found.city is None and retweeted(event) is None:
-            metrics.unresolved_places.inc(event.place_id is not None)
+        if found.unresolved:
+            metrics.unresolved_places.labels(found.unresolved).inc()
         return found
 
     def _hand_over(self, client: KafkaProducer, topic: str, value: bytes, key: bytes) -> FutureRecordMetadata:

@@ -1,51 +1,81 @@
-"""One micro-batch: learn the names, write the cells from the executors, name what was written too early."""
+"""One micro-batch: learn the names, write the cells from the executors, note what was not counted, name what
+was written too early."""
 
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import structlog
 from cassandra.cluster import Session
+from kafka import KafkaConsumer
 from pyspark import Broadcast, SparkContext
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
+from citypulse.spark import topics
 from citypulse.spark.config import Config
+from citypulse.spark.counting import execution, leftover, query, reception
+from citypulse.spark.counting.checkpoint import Checkpoint
+from citypulse.spark.counting.execution import Batch
+from citypulse.spark.counting.gaps import Missing
 from citypulse.spark.counting.names import Names, Repairs
 from citypulse.spark.counting.writer import Written, write
 from citypulse.spark.metrics import Metrics
+
+_log = structlog.get_logger()
 
 
 class Sink:
     """What `foreachBatch` calls, and what is done between batches. Not for two threads at once: the job holds
     a lock."""
 
-    def __init__(self, config: Config, context: SparkContext, session: Session, metrics: Metrics) -> None:
-        self._config, self._context, self._metrics = config, context, metrics
+    def __init__(
+        self, config: Config, spark: SparkSession, session: Session, metrics: Metrics, place: Checkpoint
+    ) -> None:
+        self._config, self._spark, self._session, self._metrics = config, spark, session, metrics
         self._names = Names(config)
+        self._gaps = reception.Gaps(config)
         self._repairs = Repairs(session, config.keyspace)
         self._broadcast: Broadcast[Any] | None = None
         self._stamp = 0
+        self._checkpoint = place
+        self._whole_after: int | None = None
+        self._heads: KafkaConsumer | None = None
 
-    def learn(self) -> None:
-        """Read new names, and name what waits for them."""
+    def tick(self) -> None:
+        """What is done between batches: read new names and gaps, and put right what they change in rows that
+        are written."""
+        self._learn()
+        now = self._next_stamp() // 1000
+        self._metrics.gaps.set(len(self._gaps.missing(now)))
+        reception.put_right(self._session, self._config, self._gaps, now, self._stamp)
+
+    def _learn(self) -> None:
+        """Read new names, name what waits for them; read new gaps."""
         if self._names.refresh() and self._broadcast is not None:
             self._broadcast.unpersist()
             self._broadcast = None
         self._repairs.work(self._names.known)
         self._metrics.unnamed_cities.set(self._repairs.open)
+        self._gaps.refresh()
 
-    def write(self, cells: DataFrame, batch: int) -> None:
-        """Write a batch; it counts as done when this returns, and is tried again when this raises."""
-        self.learn()
-        if self._broadcast is None:
-            plain = {city: tuple(name) for city, name in self._names.known.items()}
-            self._broadcast = self._context.broadcast(plain)
+    def write(self, running: Any, cells: DataFrame, batch: int) -> None:
+        """Write a batch; it counts as done when this returns, and is tried again when this raises.
+
+        Args:
+            running: the streaming query that executes it.
+        """
+        self._learn()
+        whole_after = self._whole(running)
         began = time.monotonic()
-        # One clock for all executors, and never back.
-        self._stamp = max(self._stamp + 1, time.time_ns() // 1000)
-        task = _task(self._config, self._broadcast, self._stamp)
+        self._next_stamp()
+        missing = self._gaps.missing(self._stamp // 1000)
+        names = self._known(self._spark.sparkContext)
+        task = _task(self._config, names, self._stamp, whole_after, missing)
         # One action on the batch: a second one would compute it, and count what is observed, again.
         written: list[Written] = cells.rdd.mapPartitions(task).collect()
+        seen = execution.read(running, query.OBSERVED)
+        self._note(seen, {leftover.Due(*key) for one in written for key in one.held_back})
         self._repairs.add([city for one in written for city in one.unnamed])
         self._repairs.work(self._names.known)
         self._metrics.wrote(batch, sum(one.cells for one in written), sum(one.rows for one in written))
@@ -54,11 +84,83 @@ class Sink:
     def close(self) -> None:
         """Leave the brokers."""
         self._names.close()
+        self._gaps.close()
+        if self._heads is not None:
+            self._heads.close()
+
+    def _next_stamp(self) -> int:
+        """One clock for all executors, in microseconds, that never goes back."""
+        self._stamp = max(self._stamp + 1, time.time_ns() // 1000)
+        return self._stamp
+
+    def _known(self, context: SparkContext) -> "Broadcast[Any]":
+        if self._broadcast is None:
+            plain = {city: tuple(name) for city, name in self._names.known.items()}
+            self._broadcast = context.broadcast(plain)
+        return self._broadcast
+
+    def _whole(self, running: Any) -> int:
+        """The time after which a window's first events cannot be missing at the head of a topic.
+
+        It belongs to the checkpoint: what its first batch read from is where its state begins.
+        """
+        if self._whole_after is None:
+            self._whole_after = self._checkpoint.whole_after()
+        if self._whole_after is None:
+            start = execution.read(running, query.OBSERVED).start
+            appended = topics.appended(self._consumer(), start)
+            self._whole_after = max((when + query.AHEAD_MS for when in appended), default=0)
+            self._checkpoint.keep_whole_after(self._whole_after)
+            if self._whole_after:
+                _log.warning(
+                    "the head of the topic is gone: windows that began before are left as they are",
+                    whole_after=self._whole_after,
+                )
+        return self._whole_after
+
+    def _consumer(self) -> KafkaConsumer:
+        if self._heads is None:
+            self._heads = topics.consumer(self._config.kafka, "citypulse-spark-heads")
+        return self._heads
+
+    def _note(self, batch: Batch, held_back: set[leftover.Due]) -> None:
+        """Put on record what the batch could not count."""
+
+        def due(some: list[leftover.Due], reason: leftover.Reason) -> None:
+            leftover.note(self._session, self._config, some, reason, batch.start, batch.end)
+            _log.warning("windows are to be recounted", reason=reason, windows=len(some))
+
+        if held_back:
+            due(sorted(held_back), "checkpoint")
+        if batch.late or batch.faulty:
+            parsed = leftover.records(self._spark, self._config, batch)
+            if batch.faulty:
+                kept = leftover.set_aside(parsed, self._config)
+                _log.warning("records are set aside: they are no event, or of the future", records=kept)
+            if batch.late:
+                due(leftover.late(parsed, batch.late_until), "late")
+        if batch.lost:
+            self._metrics.lost.inc(batch.lost)
+            _log.error("records were lost to retention", records=batch.lost, batch=batch.start)
+            appended = topics.appended(self._consumer(), batch.start)
+            until = max(appended, default=0) + query.AHEAD_MS
+            since = batch.late_until or until
+            due(leftover.windows_between(since, until), "retention")
 
 
-def _task(config: Config, names: "Broadcast[Any]", stamp: int) -> Callable[[Any], Any]:
-    return partial(_write, cassandra=config.cassandra, keyspace=config.keyspace, names=names, stamp=stamp)
+def _task(
+    config: Config, names: "Broadcast[Any]", stamp: int, whole_after: int, missing: list[Missing]
+) -> Callable[[Any], Any]:
+    return partial(
+        _write,
+        cassandra=config.cassandra,
+        keyspace=config.keyspace,
+        names=names,
+        stamp=stamp,
+        whole_after=whole_after,
+        missing=missing,
+    )
 
 
-def _write(rows: Any, *, cassandra: Any, keyspace: str, names: "Broadcast[Any]", stamp: int) -> Any:
-    return write(rows, cassandra, keyspace, names.value, stamp)
+def _write(rows: Any, *, names: "Broadcast[Any]", **others: Any) -> Any:
+    return write(rows, names=names.value, **others)

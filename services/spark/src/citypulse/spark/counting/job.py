@@ -4,19 +4,20 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
 import structlog
 from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable
+from cassandra.cluster import NoHostAvailable, Session
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from pyspark.sql import DataFrame, SparkSession
 
-from citypulse.spark import metrics, session, tables, topics
+from citypulse.spark import metrics, rolling, session, tables, topics
 from citypulse.spark.config import Config
-from citypulse.spark.counting import checkpoint, query
+from citypulse.spark.counting import checkpoint, query, recounting
 from citypulse.spark.counting.batch import Sink
 from citypulse.spark.counting.progress import Listener
 from citypulse.spark.errors import BadInputError, StopError
@@ -25,6 +26,8 @@ _log = structlog.get_logger()
 
 _LOOK_SECONDS = 1.0
 _TICK_SECONDS = 5.0
+_DAMAGE = ("CANNOT_LOAD_STATE_STORE", "CHECKPOINT_FILE_CHECKSUM", "STATE_STORE_CHECKPOINT", "malformed")
+"""In the error of a query whose state cannot be loaded."""
 
 
 def run(config: Config) -> None:
@@ -48,7 +51,7 @@ def run(config: Config) -> None:
         _log.info("starting Spark", master=config.spark.master)
         spark = session.start(config)
         _hear(told)  # Spark's context took SIGINT for itself.
-        _count(config, spark, Sink(config, spark.sparkContext, cassandra, numbers), kafka, numbers, told)
+        _count(config, spark, cassandra, kafka, numbers, told)
     except StopError:
         if not told.is_set():
             raise
@@ -66,18 +69,20 @@ def run(config: Config) -> None:
 def _count(
     config: Config,
     spark: SparkSession,
-    sink: Sink,
+    cassandra: Session,
     kafka: KafkaConsumer,
     numbers: metrics.Metrics,
     told: threading.Event,
 ) -> None:
-    place = f"{config.checkpoint_dir.rstrip('/')}/{query.PLAN}"
-    numbers.offsets("processed", checkpoint.committed(spark, place))
+    place = _checkpoint(config, spark, numbers)
+    sink = Sink(config, spark, cassandra, numbers, place)
     lock = threading.Lock()
+    started = threading.Event()
 
     def write(cells: DataFrame, batch: int) -> None:
+        started.wait()
         with lock:
-            sink.write(cells, batch)
+            sink.write(running, cells, batch)
 
     spark.streams.addListener(Listener(numbers))
     events = query.observe(query.parse(query.records(spark, config)))
@@ -85,26 +90,52 @@ def _count(
         query.count(events, f"{round(config.watermark_minutes * 60)} seconds")
         .writeStream.outputMode("update")
         .queryName("windows")
-        .option("checkpointLocation", place)
+        .option("checkpointLocation", place.place)
         .trigger(processingTime=f"{round(config.trigger_seconds * 1000)} milliseconds")
         .foreachBatch(write)
         .start()
     )
-    _log.info("counting", topics=config.prefixed_topics, keyspace=config.keyspace, checkpoint=place)
+    started.set()
+    _log.info("counting", topics=config.prefixed_topics, keyspace=config.keyspace, checkpoint=place.place)
     numbers.status["state"] = "running"
     ticker = threading.Thread(
         target=_tick, args=(config, sink, lock, kafka, numbers, told), name="ticker", daemon=True
     )
     ticker.start()
-    _watch(config, spark, running, ticker, numbers, told)
+    threads = [
+        ticker,
+        rolling.start(config, lock, numbers, told),
+        recounting.start(config, spark, cassandra, numbers, told),
+    ]
+    _watch(config, spark, running, place, threads, numbers, told)
     _stop(running, config.stop_seconds)
+
+
+def _checkpoint(config: Config, spark: SparkSession, numbers: metrics.Metrics) -> checkpoint.Checkpoint:
+    """The checkpoint to go on with; a new one where there is none, where it is damaged, or another plan's."""
+    found = checkpoint.Checkpoint(spark, config.checkpoint_dir, query.PLAN)
+    anew = "counting anew, from the first record that Kafka keeps"
+    try:
+        last = found.last()
+    except ValueError as error:
+        _log.error(f"the checkpoint is damaged: {anew}", reason=str(error), moved_to=found.set_aside())
+        return found
+    if last is None:
+        others = found.others()
+        _log.warning(f"no checkpoint of this plan: {anew}", checkpoint=found.place, others=others)
+        return found
+    checkpoint.check(last, session.properties(config), found.place)
+    numbers.offsets("processed", last.offsets)
+    numbers.watermark.set(last.watermark / 1000)
+    return found
 
 
 def _watch(
     config: Config,
     spark: SparkSession,
     running: Any,
-    ticker: threading.Thread,
+    place: checkpoint.Checkpoint,
+    threads: Sequence[threading.Thread],
     numbers: metrics.Metrics,
     told: threading.Event,
 ) -> None:
@@ -116,13 +147,16 @@ def _watch(
         if jvm.poll() is not None:
             raise StopError(f"Spark's driver process ended with {jvm.returncode}")
         if not running.isActive:
+            _set_aside_if_damaged(running, place, numbers)
             raise StopError(f"the query ended: {_reason(running.exception())}")
         if context._jsc.sc().isStopped():
             raise StopError(
                 f"Spark stopped: the master {config.spark.master} gave the application up or is gone"
             )
-        if not ticker.is_alive():
-            raise StopError("the thread that watches names and lag died")
+        for thread in threads:
+            # A thread that was told to stop since has ended well.
+            if not thread.is_alive() and not told.is_set():
+                raise StopError(f"the thread {thread.name!r} died")
         # The driver's own block manager is in the list as well.
         executors = context._jsc.sc().getExecutorMemoryStatus().size() - 1
         numbers.executors.set(executors)
@@ -134,6 +168,15 @@ def _watch(
                 f" {config.spark.master}, with"
                 f" {config.spark.executor_cores} cores and {config.spark.executor_memory} free?"
             )
+
+
+def _set_aside_if_damaged(running: Any, place: checkpoint.Checkpoint, numbers: metrics.Metrics) -> None:
+    """Move a state out of the way that cannot be loaded, so that the next start counts anew.
+
+    Only if this process committed nothing with it: otherwise the next start may find it well.
+    """
+    if "batch" not in numbers.status and any(name in str(running.exception()) for name in _DAMAGE):
+        _log.error("the state is damaged: the next start counts anew", moved_to=place.set_aside())
 
 
 def _tick(
@@ -149,32 +192,12 @@ def _tick(
         try:
             if lock.acquire(blocking=False):
                 try:
-                    sink.learn()
+                    sink.tick()
                 finally:
                     lock.release()
-            first, end = topics.reach(kafka, config.prefixed_topics)
-            _note_lost(numbers, first)
-            numbers.offsets("end", end)
+            numbers.offsets("end", topics.ends(kafka, config.prefixed_topics))
         except (KafkaError, DriverException, NoHostAvailable, OSError) as error:
-            _log.warning("names and lag are not known at the moment", reason=_reason(error))
-
-
-def _note_lost(numbers: metrics.Metrics, first: topics.Offsets) -> None:
-    """Count what retention took before it was read; Spark goes on at the first record that is left."""
-    processed = numbers.status["processed"]
-    for topic, partitions in first.items():
-        for partition, offset in partitions.items():
-            done = processed.get(topic, {}).get(partition)
-            if done is not None and done < offset:
-                numbers.lost.inc(offset - done)
-                processed[topic][partition] = offset
-                _log.error(
-                    "records were lost to retention",
-                    topic=topic,
-                    partition=partition,
-                    since=done,
-                    until=offset,
-                )
+            _log.warning("names, gaps and lag are not known at the moment", reason=_reason(error))
 
 
 def _stop(running: Any, seconds: float) -> None:

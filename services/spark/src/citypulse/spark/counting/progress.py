@@ -66,7 +66,9 @@ def note(progress: dict[str, Any], metrics: Metrics) -> None:
     observed = (progress.get("observedMetrics") or {}).get(query.OBSERVED) or {}
     unusable = observed.get("unusable") or 0
     metrics.records.inc(records)
+    future = observed.get("future") or 0
     metrics.unusable.inc(unusable)
+    metrics.future.inc(future)
     metrics.located.inc(observed.get("located") or 0)
     metrics.batches.inc()
     metrics.batch_seconds.observe(seconds)
@@ -81,6 +83,7 @@ def note(progress: dict[str, Any], metrics: Metrics) -> None:
         batch=progress["batchId"],
         records=records,
         unusable=unusable,
+        future=future,
         late=late,
         duplicates=duplicates,
         seconds=seconds,

@@ -4,6 +4,11 @@ A record is parsed once, counted once (by post and feed, within the watermark), 
 cells: its city's, its country's and that of all countries, so that distinct users of a country are counted as
 such and never added up. A cell is `(feed, country, city_id, window_start)`, with an empty city_id for a
 country's, and country `*` for all of them.
+
+Of copies of a post that differ the one with the lowest offset counts. They are in one partition of Kafka,
+one task reads it from end to end, the exchange before the deduplication keeps the order of what a task sends,
+and the deduplication keeps what it sees first. So nothing may split a partition's records between tasks
+before that exchange: no `minPartitions`, no `repartition`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
 from citypulse.spark.config import Config
 
-PLAN = "plan-1"
+PLAN = "plan-2"
 """Version of the query's state: a change of the query that no longer fits a kept checkpoint needs a new
 one."""
 
@@ -22,6 +27,8 @@ WINDOW = "5 minutes"
 ALL_COUNTRIES = "*"
 LG_K = 12
 """Sketches keep 2^12 users exactly."""
+AHEAD_MS = 5 * 60 * 1000
+"""How far an event may be ahead of the time at which the broker appended its record."""
 
 OBSERVED = "events"
 """Name under which the query's progress shows what was parsed."""
@@ -33,6 +40,8 @@ _EVENT = """
 """
 _LAST_MILLISECOND = 253402300799999
 """Of the year 9999, beyond which Spark has no timestamps."""
+_LONGEST_NAME = 255
+"""Characters of a feed, country or city: they are parts of keys in Cassandra, which ends at 64 KiB."""
 
 
 def records(spark: SparkSession, config: Config) -> DataFrame:
@@ -46,71 +55,97 @@ def records(spark: SparkSession, config: Config) -> DataFrame:
         # What retention took before it was read is gone; the job says so itself and goes on with the rest.
         .option("failOnDataLoss", "false")
         .load()
-        .select("value")
+        .select("value", "timestamp")
     )
 
 
 def parse(values: DataFrame) -> DataFrame:
     """Events from records, whatever their records hold; the columns are those of the event that counting
-    needs.
+    needs, and `fault`: why a record counts nowhere (`unusable`, `future`), null for one that may count.
 
     Args:
-        values: a column `value` of bytes.
+        values: a column `value` of bytes, and `timestamp`, when the broker appended the record; others are
+            kept.
     """
     # Left alone, Spark would push filters below from_json and parse each record again for every one of them.
     event = F.explode(F.array(F.from_json(F.col("value").cast("string"), _EVENT)))
-    return values.select(event.alias("event")).select("event.*")
+    others = [column for column in values.columns if column not in ("value", "timestamp")]
+    parsed = values.select(*others, F.unix_millis("timestamp").alias("appended"), event.alias("event"))
+    fault = F.when(~_usable(), "unusable").when(F.col("at") > F.col("appended") + AHEAD_MS, "future")
+    return parsed.select(*others, "appended", "event.*").withColumn("fault", fault)
 
 
 def observe(events: DataFrame) -> DataFrame:
-    """The same events, with what the progress is to say of them: how many, how many unusable, when they were
+    """The same events, with what the progress is to say of them: how many, how many at fault, when they were
     received."""
     share = [step / PERCENTILES for step in range(PERCENTILES + 1)]
     return events.observe(
         OBSERVED,
         F.count(F.lit(1)).alias("records"),
-        F.count_if(~_usable()).alias("unusable"),
-        F.count_if(_usable() & _located()).alias("located"),
-        F.percentile_approx(F.when(_usable() & _located(), F.col("received")), share, 2000).alias("received"),
+        F.count_if(F.col("fault") == "unusable").alias("unusable"),
+        F.count_if(F.col("fault") == "future").alias("future"),
+        F.count_if(_located()).alias("located"),
+        F.percentile_approx(F.when(_located(), F.col("received")), share, 2000).alias("received"),
+    )
+
+
+def located(events: DataFrame) -> DataFrame:
+    """Of parsed events those that count: once for each feed."""
+    retweet = _references("retweeted")
+
+    def of_tweets(condition: Column) -> Column:
+        return (~retweet & condition).cast("int")
+
+    return events.where(_located()).select(
+        "post",
+        F.when(~retweet, F.col("author")).alias("author"),
+        "country",
+        "city",
+        F.when(~retweet, F.col("at")).alias("tweeted_at"),
+        F.timestamp_millis("at").alias("time"),
+        of_tweets(F.lit(True)).alias("tweet"),
+        of_tweets(F.size(_refs()) == 0).alias("original"),
+        of_tweets(_references("replied_to")).alias("reply"),
+        of_tweets(_references("quoted")).alias("quote"),
+        F.explode(F.array_distinct("feeds")).alias("feed"),
     )
 
 
 def count(events: DataFrame, watermark: str) -> DataFrame:
-    """Cells from events.
+    """Cells from a stream of events; `cells` says which columns.
 
     Args:
         events: as `parse` gives them.
         watermark: how far event times may lie apart, as `10 minutes`.
+    """
+    one_each = located(events).withWatermark("time", watermark)
+    return cells(one_each.dropDuplicatesWithinWatermark(["post", "feed"]))
+
+
+def cells(posts: DataFrame) -> DataFrame:
+    """Cells from posts, each of which counts.
+
+    Args:
+        posts: as `located` gives them, without copies.
 
     Returns:
-        `feed`, `country`, `city_id`, `window_start`, `tweets`, `originals`, `replies`, `quotes`,
-        `unresolved`, `active_users`, `users_sketch`, and `first_at`, `last_at`; times in ms since the epoch.
+        `feed`, `country`, `city_id`, `window_start`, `tweets`, `originals`, `replies`, `quotes`, `retweets`,
+        `unresolved`, `active_users`, `users_sketch`, and `first_at`, `last_at`, which are null in a cell of
+        retweets alone; times in ms since the epoch.
     """
-    located = events.where(_usable() & _located() & ~_references("retweeted")).select(
-        "post",
-        "author",
-        "country",
-        "city",
-        "at",
-        F.timestamp_millis("at").alias("time"),
-        (F.size(_refs()) == 0).cast("int").alias("original"),
-        _references("replied_to").cast("int").alias("reply"),
-        _references("quoted").cast("int").alias("quote"),
-        F.explode(F.array_distinct("feeds")).alias("feed"),
-    )
-    once = located.withWatermark("time", watermark).dropDuplicatesWithinWatermark(["post", "feed"])
-    placed = once.withColumn("place", F.explode(_places())).select("*", "place.*")
-    cells = placed.groupBy("feed", "in_country", "in_city", F.window("time", WINDOW)).agg(
-        F.count(F.lit(1)).alias("tweets"),
+    placed = posts.withColumn("place", F.explode(_places())).select("*", "place.*")
+    counted = placed.groupBy("feed", "in_country", "in_city", F.window("time", WINDOW)).agg(
+        F.sum("tweet").alias("tweets"),
         F.sum("original").alias("originals"),
         F.sum("reply").alias("replies"),
         F.sum("quote").alias("quotes"),
-        F.count_if(F.col("city").isNull()).alias("unresolved"),
+        F.count_if(F.col("tweet") == 0).alias("retweets"),
+        F.count_if(F.col("city").isNull() & (F.col("tweet") == 1)).alias("unresolved"),
         F.theta_sketch_agg("author", LG_K).alias("users_sketch"),
-        F.min("at").alias("first_at"),
-        F.max("at").alias("last_at"),
+        F.min("tweeted_at").alias("first_at"),
+        F.max("tweeted_at").alias("last_at"),
     )
-    return cells.select(
+    return counted.select(
         "feed",
         F.col("in_country").alias("country"),
         F.col("in_city").alias("city_id"),
@@ -119,6 +154,7 @@ def count(events: DataFrame, watermark: str) -> DataFrame:
         "originals",
         "replies",
         "quotes",
+        "retweets",
         "unresolved",
         F.theta_sketch_estimate("users_sketch").alias("active_users"),
         "users_sketch",
@@ -128,15 +164,22 @@ def count(events: DataFrame, watermark: str) -> DataFrame:
 
 
 def _usable() -> Column:
-    return (
+    return F.coalesce(
         F.col("post").isNotNull()
-        & F.col("feeds").isNotNull()
-        & F.coalesce(F.col("at").between(0, _LAST_MILLISECOND), F.lit(False))
+        & F.col("at").between(0, _LAST_MILLISECOND)
+        & F.forall("feeds", _is_name)
+        & (F.col("country").isNull() | (_is_name(F.col("country")) & (F.col("country") != ALL_COUNTRIES)))
+        & (F.col("city").isNull() | _is_name(F.col("city"))),
+        F.lit(False),
     )
 
 
+def _is_name(text: Column) -> Column:
+    return F.coalesce(F.length(text).between(1, _LONGEST_NAME), F.lit(False))
+
+
 def _located() -> Column:
-    return F.col("country").isNotNull()
+    return F.col("fault").isNull() & F.col("country").isNotNull()
 
 
 def _refs() -> Column:

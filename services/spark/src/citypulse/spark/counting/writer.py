@@ -7,31 +7,33 @@ end, and Cassandra keeps the greater one.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cassandra.cluster import Session
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, PreparedStatement
 
 from citypulse.spark.config import Cassandra
-from citypulse.spark.tables import connect, execute_all
+from citypulse.spark.counting.gaps import ALL_COUNTRIES, Missing, seconds
+from citypulse.spark.tables import connected, execute_all
 
 Names = Mapping[str, tuple[str, float | None, float | None]]
 """City id to shown name, latitude, longitude."""
 
 _BATCH_ROWS = 100
 _BATCH_BYTES = 128 << 10
-_COUNTS = ("tweets", "originals", "replies", "quotes", "active_users")
+_COUNTS = ("tweets", "originals", "replies", "quotes", "retweets", "active_users")
 
 _CITY_WINDOWS = """INSERT INTO {keyspace}.city_windows (feed, country, city_id, window_start,
-  tweets, originals, replies, quotes, active_users, users_sketch, updated_at, name, lat, lon)
-  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
+  tweets, originals, replies, quotes, retweets, active_users, users_sketch, updated_at, name, lat, lon)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _WINDOWS_BY_COUNTRY = """INSERT INTO {keyspace}.windows_by_country (feed, country, window_start, city_id,
-  tweets, originals, replies, quotes, active_users, updated_at, name, lat, lon)
-  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
+  tweets, originals, replies, quotes, retweets, active_users, updated_at, name, lat, lon)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _COUNTRY_WINDOWS = """INSERT INTO {keyspace}.country_windows (feed, country, window_start,
-  tweets, originals, replies, quotes, active_users, unresolved, users_sketch, updated_at)
-  VALUES (?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
+  tweets, originals, replies, quotes, retweets, active_users, unresolved, gap_seconds,
+  users_sketch, updated_at)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) USING TIMESTAMP ?"""
 _CITY_NAME = "UPDATE {keyspace}.cities SET name = ?, lat = ?, lon = ? WHERE country = ? AND city_id = ?"
 _FIRST_SEEN = (
     "UPDATE {keyspace}.cities USING TIMESTAMP ? SET first_seen = ? WHERE country = ? AND city_id = ?"
@@ -46,6 +48,8 @@ class Written(NamedTuple):
     rows: int
     unnamed: list[tuple[str, str]]
     """Country and id of cities whose name was not known."""
+    held_back: list[tuple[int, str, str]]
+    """Start, feed and country of windows that were left as they are."""
 
 
 class _Target(NamedTuple):
@@ -59,21 +63,37 @@ class _Target(NamedTuple):
 
 
 _targets: dict[str, _Target] = {}
-"""One session for each process of an executor, kept from batch to batch."""
+"""One for each process of an executor, kept from batch to batch."""
 
 
 def write(
-    cells: Iterable[Any], cassandra: Cassandra, keyspace: str, names: Names, stamp: int
+    cells: Iterable[Any],
+    cassandra: Cassandra,
+    keyspace: str,
+    names: Names,
+    stamp: int,
+    whole_after: int = 0,
+    missing: Sequence[Missing] | None = None,
 ) -> Iterator[Written]:
     """Write the cells of one partition of the query's result.
 
-    `stamp` (microseconds since the epoch) is the batch's and greater than that of any batch before: an
-    executor that comes late with an older batch can't put its counts over newer ones. Raises what Cassandra
-    answered if it cannot be done in time.
+    Args:
+        stamp: microseconds since the epoch; the batch's, and greater than that of any batch before: an
+            executor that comes late with an older batch can't put its counts over newer ones.
+        whole_after: windows that start at it (ms since the epoch) or before are not written, since some of
+            their events may be missing; 0 to write all.
+        missing: what was not received; None leaves `gap_seconds` as it is.
+
+    Raises:
+        cassandra.DriverException, StopError: what Cassandra answered, if it cannot be done in time.
     """
-    rows = list(cells)
-    if not rows:
-        return
+    rows, held_back = [], set[tuple[int, str, str]]()
+    for cell in cells:
+        if whole_after and cell["window_start"] <= whole_after:
+            if cell["country"] != ALL_COUNTRIES:
+                held_back.add((cell["window_start"], cell["feed"], cell["country"]))
+        else:
+            rows.append(cell)
     target = _target(cassandra, keyspace)
     partitions: dict[tuple[Any, ...], list[tuple[Any, int]]] = defaultdict(list)
     cities: dict[tuple[str, str], tuple[int, int]] = {}
@@ -84,7 +104,8 @@ def write(
         counts = [cell[name] for name in _COUNTS]
         sketch = bytes(cell["users_sketch"])
         if not city:
-            country_row = (feed, country, start, *counts, cell["unresolved"], sketch, now, stamp)
+            gap = UNSET_VALUE if missing is None else seconds(missing, feed, country, start, now)
+            country_row = (feed, country, start, *counts, cell["unresolved"], gap, sketch, now, stamp)
             partitions["country", feed, country].append(
                 (target.country_windows.bind(country_row), len(sketch))
             )
@@ -94,8 +115,9 @@ def write(
         partitions["city", feed, country, city].append((target.city_windows.bind(city_row), len(sketch)))
         window_row = (feed, country, start, city, *counts, now, *name, stamp)
         partitions["window", feed, country, start].append((target.windows_by_country.bind(window_row), 0))
-        first, last = cities.get((country, city), (cell["first_at"], cell["last_at"]))
-        cities[country, city] = (min(first, cell["first_at"]), max(last, cell["last_at"]))
+        if cell["first_at"] is not None:  # else only retweets, of a post that was seen at its own time
+            first, last = cities.get((country, city), (cell["first_at"], cell["last_at"]))
+            cities[country, city] = (min(first, cell["first_at"]), max(last, cell["last_at"]))
     for (country, city), (first, last) in cities.items():
         partition = partitions["cities", country]
         partition.append((target.first_seen.bind((-first, first, country, city)), 0))
@@ -104,8 +126,9 @@ def write(
             partition.append((target.city_name.bind((*names[city], country, city)), 0))
     requests = [(batch, None) for bound in partitions.values() for batch in _batches(bound)]
     execute_all(target.session, requests, cassandra.concurrency, cassandra.wait_seconds)
-    unnamed = [key for key in cities if key[1] not in names]
-    yield Written(len(rows), sum(len(bound) for bound in partitions.values()), unnamed)
+    unnamed = sorted({(cell["country"], cell["city_id"]) for cell in rows if cell["city_id"]})
+    unnamed = [key for key in unnamed if key[1] not in names]
+    yield Written(len(rows), sum(map(len, partitions.values())), unnamed, sorted(held_back))
 
 
 def _batches(bound: list[tuple[Any, int]]) -> Iterator[Any]:
@@ -134,7 +157,7 @@ def _batch(some: list[Any]) -> Any:
 def _target(cassandra: Cassandra, keyspace: str) -> _Target:
     key = f"{keyspace} {cassandra}"
     if key not in _targets:
-        session = connect(cassandra)
+        session = connected(cassandra)
 
         def prepare(text: str) -> PreparedStatement:
             statement = session.prepare(text.format(keyspace=keyspace))

@@ -67,6 +67,22 @@ def wait(cassandra: Cassandra, stopped: Callable[[], bool] = lambda: False) -> S
             time.sleep(1)
 
 
+_sessions: dict[str, Session] = {}
+"""One for each process of an executor, kept from batch to batch."""
+
+
+def connected(cassandra: Cassandra) -> Session:
+    """This process's session, waited for when it is made.
+
+    Raises:
+        StopError: Cassandra did not answer in `cassandra.wait_seconds`.
+    """
+    key = f"{cassandra}"
+    if key not in _sessions:
+        _sessions[key] = wait(cassandra)
+    return _sessions[key]
+
+
 def short(error: BaseException) -> str:
     """The first line of what Cassandra, or the first of its nodes, answered."""
     if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) and error.errors:

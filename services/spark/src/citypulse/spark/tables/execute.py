@@ -19,11 +19,12 @@ def execute_all(
     seconds: float,
     pause: float = _FIRST_PAUSE,
 ) -> None:
-    """Run idempotent statements side by side; what fails is tried again with a growing pause.
+    """Run idempotent statements side by side; what fails is tried again with a growing pause, and half as
+    many at a time, for a server that fails may have too much to do.
 
     Args:
         todo: statements with their parameters.
-        concurrency: requests under way at a time.
+        concurrency: requests under way at a time, at first.
         seconds: after so long the last failure is raised.
     """
     deadline = time.monotonic() + seconds
@@ -37,3 +38,4 @@ def execute_all(
         if left:
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+            concurrency = max(concurrency // 2, 1)

@@ -1,30 +1,31 @@
 """Are the tables right? Against the tweets of a file, or against anchors."""
 
-import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 from cassandra import InvalidRequest
 from cassandra.cluster import Session
-from kafka import TopicPartition
 from kafka.errors import KafkaError
-from msgspec import DecodeError
 from rich.console import Console
 from rich.table import Table
 
-from citypulse.events import event, messages
-from citypulse.spark import tables, topics
+from citypulse.events import messages
+from citypulse.spark import kept, tables, topics
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError, StopError
-from citypulse.spark.verify import anchors, compare, stored
-from citypulse.spark.verify.recount import WINDOW_MS, Recount, recount
-
-_SHOWN = 40
+from citypulse.spark.verify import anchors, compare, records, report, stored
+from citypulse.spark.verify.recount import recount
+from citypulse.spark.verify.tally import WINDOW_MS, Recount
 
 
 def against_tweets(
-    config: Config, files: Sequence[Path], countries: frozenset[str] | None, place_country: str
+    config: Config,
+    files: Sequence[Path],
+    countries: frozenset[str] | None,
+    place_country: str,
+    *,
+    retweets: bool,
 ) -> None:
     """Recount the files, in the order they were fed, and compare every filled cell of every filled table.
 
@@ -32,11 +33,11 @@ def against_tweets(
         StopError: something differs.
         BadInputError: a file holds no tweets, or the tables hold events of another source.
     """
-    console = _console()
+    console = report.console()
     file = ", ".join(map(str, files))
     watermark_ms = int(config.watermark_minutes * 60_000)
-    wanted = recount(_messages(files, console), countries, place_country, watermark_ms)
-    console.print(f"{len({post for post, _ in wanted.counted})} posts counted")
+    wanted = recount(_messages(files, console), countries, place_country, watermark_ms, retweets=retweets)
+    console.print(f"{len(wanted.posts())} posts counted")
     found = _read(config)
     if not any(found.values()):
         raise StopError(
@@ -44,9 +45,9 @@ def against_tweets(
         )
     _check_source(config, console, file, wanted, found)
     result = compare.compare(compare.expected(wanted), found)
-    _print(console, result)
+    report.show(console, result)
     if wanted.first_at is not None and wanted.last_at is not None:
-        console.print(f"tweets from {_time(wanted.first_at)} to {_time(wanted.last_at)}")
+        console.print(f"tweets from {report.time(wanted.first_at)} to {report.time(wanted.last_at)}")
     if result.differing and wanted.late:
         console.print(
             f"{wanted.late} posts are older by more than {config.watermark_minutes:g} minutes than what came"
@@ -63,7 +64,7 @@ def against_anchors(config: Config, directory: Path) -> None:
         StopError: something differs.
         BadInputError: the anchors cannot be read, or the tables hold events of another source.
     """
-    console = _console()
+    console = report.console()
     wanted = anchors.read(directory)
     found = anchors.from_table(_read(config, "city_windows")["city_windows"])
     outside = anchors.outside(wanted, found)
@@ -80,7 +81,9 @@ def against_anchors(config: Config, directory: Path) -> None:
         if missing or extra:
             shown = Table("city", "window", "count", "", title=file, title_justify="left")
             for what, some in (("missing", missing), ("too many", extra)):
-                for city, date, count in sorted(some.elements(), key=lambda row: (row[1], row[0]))[:_SHOWN]:
+                for city, date, count in sorted(some.elements(), key=lambda row: (row[1], row[0]))[
+                    : report.SHOWN
+                ]:
                     shown.add_row(city, date, str(count), what)
             console.print(shown)
     console.print(f"{cells} cells compared with the anchors in {directory}, {differing} differing")
@@ -97,11 +100,6 @@ def write_anchors(config: Config, directory: Path) -> None:
     rows = anchors.from_table(_read(config, "city_windows")["city_windows"])
     anchors.write(directory, rows)
     click.echo(f"{sum(sum(file.values()) for file in rows.values())} rows written to {directory}")
-
-
-def _console() -> Console:
-    # Names of cities and files are shown as they stand, with their brackets.
-    return Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def _messages(files: Sequence[Path], console: Console) -> Iterator[messages.Message]:
@@ -162,7 +160,7 @@ def _check_source(
     if outside:
         raise BadInputError(
             f"the tables of {config.keyspace} hold events of another source than {file}:"
-            f" {len(outside)} windows lie outside its time, the first at {_time(outside[0])}"
+            f" {len(outside)} windows lie outside its time, the first at {report.time(outside[0])}"
         )
     try:
         counted = _topic(config)
@@ -171,7 +169,8 @@ def _check_source(
             f"the topics cannot be read ({type(error).__name__}), so only times tell of another source"
         )
         return
-    foreign, absent = counted - wanted.counted, wanted.counted - counted
+    ours = {(post, feed) for feed, posts in wanted.counted.items() for post in posts}
+    foreign, absent = counted - ours, ours - counted
     if foreign:
         raise BadInputError(
             f"the tables of {config.keyspace} hold events of another source than {file}: {len(foreign)} of"
@@ -187,52 +186,13 @@ def _topic(config: Config) -> set[tuple[int, str]]:
     result: set[tuple[int, str]] = set()
     consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
     try:
-        present = sorted(set(config.prefixed_topics) & set(consumer.topics()))
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in present
-            for number in consumer.partitions_for_topic(topic) or ()
-        ]
+        partitions = kept.partitions(consumer, config.prefixed_topics)
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         for record in topics.read_to_end(consumer, partitions):
-            result |= _counted(record.value)
+            one = records.read(record.value, record.timestamp)
+            if one.post is not None:
+                result |= {(one.post.post, feed) for feed in one.feeds}
     finally:
         consumer.close()
     return result
-
-
-def _counted(value: bytes | None) -> set[tuple[int, str]]:
-    try:
-        one = event.decode(value or b"")
-    except (DecodeError, UnicodeDecodeError):
-        return set()
-    if one.country is None or any(reference.type == "retweeted" for reference in one.refs):
-        return set()
-    return {(one.post, feed) for feed in one.feeds}
-
-
-def _print(console: Console, result: compare.Comparison) -> None:
-    if result.differences:
-        shown = Table(
-            "table", "row", "column", "recount", "table says", title="Differences", title_justify="left"
-        )
-        for one in result.differences[:_SHOWN]:
-            key = " ".join(_time(part) if isinstance(part, int) else str(part) for part in one.key)
-            shown.add_row(one.table, key, one.column, str(one.expected), str(one.found))
-        console.print(shown)
-        if len(result.differences) > _SHOWN:
-            console.print(f"and {len(result.differences) - _SHOWN} more")
-    rows = ", ".join(f"{table} {count}" for table, count in result.rows.items())
-    console.print(f"rows: {rows}")
-    console.print(f"{result.cells} cells compared, {result.differing} differing")
-    if result.within_tolerance:
-        console.print(
-            f"{result.within_tolerance} of them count more than {compare.EXACT_USERS} users"
-            f" and were judged within {compare.TOLERANCE:.0%}; all others exactly"
-        )
-
-
-def _time(milliseconds: int) -> str:
-    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")

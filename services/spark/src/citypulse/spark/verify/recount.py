@@ -1,9 +1,8 @@
-"""The same counts once more, from the tweets of a file: plain Python, sets for users, nothing shared with the
-job's counting.
+"""The same counts once more, from the tweets of a file: plain Python, nothing shared with the job's counting.
 
-A post counts once for a feed, as the version that came first; it counts where its place is: in the city if
-the place is one, in the country of the place, and in all countries. What has no place counts nowhere, and a
-retweet is no tweet.
+Which city a place belongs to is told by the package that the producer asks too; what counts is told here.
+What has no place counts nowhere. A retweet has none of its own: it takes that of its original, and the
+original's feeds, if the original came before it.
 """
 
 import datetime
@@ -16,62 +15,27 @@ import msgspec
 from citypulse import places
 from citypulse.events.event import post_created_at_ms
 from citypulse.events.messages import Message
-
-WINDOW_MS = 5 * 60 * 1000
-ALL_COUNTRIES = "*"
+from citypulse.places import Location
+from citypulse.spark.verify.tally import City, CityKey, Post, Recount
 
 _TAG = re.compile(r"^citypulse/[^/]+/([^/]+)/")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
-CellKey = tuple[str, str, str, int]
-"""Feed, country, city id (empty for a whole country), start of the window in ms."""
-CityKey = tuple[str, str]
-"""Country, city id."""
 
-
-class Cell(msgspec.Struct):
-    """What was counted in one cell."""
-
-    tweets: int = 0
-    originals: int = 0
-    replies: int = 0
-    quotes: int = 0
-    unresolved: int = 0
-    users: set[int] = msgspec.field(default_factory=set)
-
-
-class City(msgspec.Struct):
-    """What is known of a city; times in ms since the epoch."""
-
-    name: str
-    lat: float | None
-    lon: float | None
-    first_seen: int | None = None
-    last_seen: int | None = None
-
-
-class Recount(msgspec.Struct):
-    """Everything that the tables must say."""
-
-    cells: dict[CellKey, Cell] = msgspec.field(default_factory=dict)
-    cities: dict[CityKey, City] = msgspec.field(default_factory=dict)
-    counted: set[tuple[int, str]] = msgspec.field(default_factory=set)
-    """Post and feed of whatever was counted."""
-    late: int = 0
-    """Counted posts that came when event time was further than the watermark: a stream leaves them out."""
-    messages: int = 0
-    first_at: int | None = None
-    last_at: int | None = None
-    """Creation of the first and last counted post, in ms."""
-
-
-class _Located(NamedTuple):
-    post: int
-    at: int
-    author: int | None
-    kinds: frozenset[str]
+class _Original(NamedTuple):
     country: str
     city: str | None
+    feeds: frozenset[str]
+
+
+class _Known(msgspec.Struct):
+    """What the messages so far have taught."""
+
+    resolver: places.Resolver
+    place_country: str
+    names: dict[CityKey, City] = msgspec.field(default_factory=dict)
+    originals: dict[int, _Original] = msgspec.field(default_factory=dict)
+    messages: int = 0
 
 
 def recount(
@@ -79,71 +43,71 @@ def recount(
     countries: frozenset[str] | None = None,
     place_country: str = places.UNKNOWN_COUNTRY,
     watermark_ms: int = 10 * 60 * 1000,
+    retweets: bool = False,
 ) -> Recount:
     """Count messages in the order of their arrival.
 
     Args:
         messages: as stored; feeds are read from the tags of their matching rules, `all` where no tag is
-            citypulse's. countries: count only these; None for every country. place_country: the country of
-            places that name none: what the matching rule said. watermark_ms: how far event times may lie
-            apart for the job.
+            citypulse's.
+        countries: count only these; None for every country.
+        place_country: the country of places that name none: what the matching rule said.
+        watermark_ms: how far event times may lie apart for the job.
+        retweets: whether the producer followed retweets; else they count nowhere.
     """
     result = Recount()
+    known = _Known(places.Resolver(places.geonames()), place_country)
     for message in messages:
         result.messages += 1
-        tweet = _located(message, place_country, result.cities)
-        if tweet is None or "retweeted" in tweet.kinds:
+        post, feeds = _credited(message, known)
+        if post is None or (post.retweet and not retweets):
             continue
-        if countries is not None and tweet.country not in countries:
+        if countries is not None and post.country not in countries:
             continue
-        for feed in _feeds(message):
-            if (tweet.post, feed) not in result.counted:
-                result.counted.add((tweet.post, feed))
-                result.late += result.last_at is not None and tweet.at < result.last_at - watermark_ms
-                _count(result, tweet, feed)
-    # A city that only retweets or uncounted tweets named has a place, but no row.
-    result.cities = {key: city for key, city in result.cities.items() if city.first_seen is not None}
+        for feed in feeds:
+            newest = result.last_at
+            if result.add(post, feed, known.names.get((post.country, post.city or ""))):
+                result.late += newest is not None and post.at < newest - watermark_ms
     return result
 
 
-def _count(result: Recount, tweet: _Located, feed: str) -> None:
-    start = tweet.at // WINDOW_MS * WINDOW_MS
-    keys = [(feed, tweet.country, "", start), (feed, ALL_COUNTRIES, "", start)]
-    if tweet.city is not None:
-        keys.append((feed, tweet.country, tweet.city, start))
-        city = result.cities[tweet.country, tweet.city]
-        city.first_seen = tweet.at if city.first_seen is None else min(city.first_seen, tweet.at)
-        city.last_seen = tweet.at if city.last_seen is None else max(city.last_seen, tweet.at)
-    for key in keys:
-        cell = result.cells.setdefault(key, Cell())
-        cell.tweets += 1
-        cell.originals += not tweet.kinds
-        cell.replies += "replied_to" in tweet.kinds
-        cell.quotes += "quoted" in tweet.kinds
-        cell.unresolved += tweet.city is None
-        if tweet.author is not None:
-            cell.users.add(tweet.author)
-    result.first_at = tweet.at if result.first_at is None else min(result.first_at, tweet.at)
-    result.last_at = tweet.at if result.last_at is None else max(result.last_at, tweet.at)
-
-
-def _located(message: Message, place_country: str, cities: dict[CityKey, City]) -> _Located | None:
-    """The tweet, if it has a place; a city that is met for the first time is remembered under its name."""
+def _credited(message: Message, known: _Known) -> tuple[Post | None, frozenset[str]]:
+    """The post at the place where it counts, and the feeds that count it; no post if it counts nowhere."""
     data = message.data
-    place_id = (data.get("geo") or {}).get("place_id")
-    if not place_id:
-        return None
-    place: dict[str, Any] = next(
-        (one for one in message.includes.get("places") or () if one.get("id") == place_id), {}
+    feeds = _feeds(message)
+    nowhere = _post(data, "", None)
+    where = _place(data, message.includes, nowhere.at, known)
+    references = data.get("referenced_tweets") or ()
+    retweeted = next((int(one["id"]) for one in references if one["type"] == "retweeted"), None)
+    if retweeted is not None:
+        original = known.originals.get(retweeted)
+        if original is None:
+            return None, feeds
+        return nowhere._replace(country=original.country, city=original.city), original.feeds
+    if where.country is None:
+        return None, feeds
+    city = where.city.city if where.city is not None else None
+    known.originals.setdefault(int(data["id"]), _Original(where.country, city, feeds))
+    return nowhere._replace(country=where.country, city=city), feeds
+
+
+def _place(data: dict[str, Any], includes: dict[str, Any], at: int, known: "_Known") -> Location:
+    """Where a post is; a city that is met for the first time is remembered under its name."""
+    known.messages += 1
+    where = known.resolver.locate(
+        msgspec.convert(data.get("geo"), places.Geo | None),
+        msgspec.convert(includes.get("places") or [], list[places.XPlace]),
+        known.place_country,
+        at,
+        (0, known.messages),
     )
-    country = (place.get("country_code") or "").upper() or place_country
-    city = None
-    if place.get("place_type") == "city":
-        city = f"{country}:{place_id}"
-        if (country, city) not in cities:
-            box = (place.get("geo") or {}).get("bbox")
-            lat, lon = places.bbox_centre(tuple(box)) if box else (None, None)
-            cities[country, city] = City(place.get("full_name") or place.get("name") or "", lat, lon)
+    if where.city is not None and where.country is not None:
+        city = where.city
+        known.names.setdefault((where.country, city.city), City(city.full_name, city.lat, city.lon))
+    return where
+
+
+def _post(data: dict[str, Any], country: str, city: str | None) -> Post:
     history = data.get("edit_history_tweet_ids") or [data["id"]]
     post = int(history[0])
     created = data.get("created_at")
@@ -151,12 +115,14 @@ def _located(message: Message, place_country: str, cities: dict[CityKey, City]) 
     at = _milliseconds(created) if created and post == int(data["id"]) else post_created_at_ms(post)
     author = data.get("author_id")
     kinds = frozenset(reference["type"] for reference in data.get("referenced_tweets") or ())
-    return _Located(post, at, int(author) if author is not None else None, kinds, country, city)
+    return Post(post, at, int(author) if author is not None else None, kinds, country, city)
 
 
-def _feeds(message: Message) -> set[str]:
+def _feeds(message: Message) -> frozenset[str]:
+    """The feeds of the matching rules; what begins with + only says why a rule is there."""
     tags = [rule.get("tag") or "" for rule in message.matching_rules or ()]
-    return {found[1] for tag in tags if (found := _TAG.match(tag))} or {"all"}
+    ours = {found[1] for tag in tags if (found := _TAG.match(tag))}
+    return frozenset(feed for feed in ours if not feed.startswith("+")) if ours else frozenset({"all"})
 
 
 def _milliseconds(created_at: str) -> int:

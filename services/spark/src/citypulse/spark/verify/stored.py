@@ -1,9 +1,10 @@
-"""The tables read back, whole, as the recount can be compared with."""
+"""The tables read back, whole or for a span, as the recount can be compared with."""
 
-import datetime
 from typing import Any
 
 from cassandra.cluster import Session
+
+from citypulse.spark import spans
 
 KEYS = {
     "city_windows": ("feed", "country", "city_id", "window_start"),
@@ -11,7 +12,7 @@ KEYS = {
     "windows_by_country": ("feed", "country", "window_start", "city_id"),
     "cities": ("country", "city_id"),
 }
-_COUNTS = ("tweets", "originals", "replies", "quotes", "active_users")
+_COUNTS = ("tweets", "originals", "replies", "quotes", "retweets", "active_users")
 _NAME = ("name", "lat", "lon")
 COLUMNS = {
     "city_windows": (*_COUNTS, *_NAME, "users_sketch", "updated_at"),
@@ -19,13 +20,11 @@ COLUMNS = {
     "windows_by_country": (*_COUNTS, *_NAME, "updated_at"),
     "cities": (*_NAME, "first_seen", "last_seen"),
 }
-"""Columns that the job fills; `retweets` and `gap_seconds` are not."""
+"""Columns that are compared with a recount; `gap_seconds` says nothing of tweets."""
 
 Key = tuple[Any, ...]
 Rows = dict[Key, dict[str, Any]]
 """By primary key; timestamps are ms since the epoch, UTC."""
-
-_EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def read(session: Session, keyspace: str, table: str) -> Rows:
@@ -33,9 +32,22 @@ def read(session: Session, keyspace: str, table: str) -> Rows:
     columns = ", ".join((*KEYS[table], *COLUMNS[table]))
     result: Rows = {}
     for row in session.execute(f"SELECT {columns} FROM {keyspace}.{table}"):  # noqa: S608 - names of our own
-        values = {name: _milliseconds(value) for name, value in row._asdict().items()}
-        result[tuple(values[name] for name in KEYS[table])] = values
+        values = spans.plain(row._asdict())
+        if _counts(values):
+            result[tuple(values[name] for name in KEYS[table])] = values
     return result
+
+
+def read_span(session: Session, keyspace: str, table: str, span: tuple[int, int]) -> Rows:
+    """The rows of a table of windows that start in a span: ms, from the first, before the second."""
+    columns = (*KEYS[table], *COLUMNS[table])
+    rows = spans.read(session, keyspace, table, columns, span)
+    return {tuple(values[name] for name in KEYS[table]): values for values in rows if _counts(values)}
+
+
+def _counts(row: dict[str, Any]) -> bool:
+    """Whether it is more than a window's `gap_seconds`."""
+    return "tweets" not in row or row["tweets"] is not None
 
 
 def sketch_estimate(sketch: bytes) -> float | None:
@@ -59,9 +71,3 @@ def sketch_estimate(sketch: bytes) -> float | None:
         hashes = int.from_bytes(sketch[8 * longs : 8 * longs + sketch[4]], "little")
         theta = sketch[8:16] if longs >= 2 else b""
     return hashes / (int.from_bytes(theta, "little") / 2**63) if theta else float(hashes)
-
-
-def _milliseconds(value: Any) -> Any:
-    if isinstance(value, datetime.datetime):
-        return (value - _EPOCH) // datetime.timedelta(milliseconds=1)
-    return value

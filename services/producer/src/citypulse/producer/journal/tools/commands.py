@@ -13,9 +13,9 @@ import msgspec
 from citypulse.producer import config, logs
 from citypulse.producer.errors import BadInputError
 from citypulse.producer.journal import segment, setaside
+from citypulse.producer.journal.tools import events, listing
 from citypulse.producer.journal.tools import export as exports
 from citypulse.producer.journal.tools import forget as forgetting
-from citypulse.producer.journal.tools import listing
 from citypulse.producer.journal.tools import repair as repairing
 from citypulse.producer.journal.tools import verify as verifying
 from citypulse.producer.journal.tools.whose import Wanted
@@ -26,6 +26,7 @@ Examples:
   citypulse-producer journal verify --dir /var/lib/citypulse/journal
   citypulse-producer journal export --dir journal --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z
   citypulse-producer journal export --dir journal --from 1000 --with-meta --out messages.jsonl
+  citypulse-producer journal export --config producer.toml --events --from 2026-01-31 --out events.jsonl
   citypulse-producer journal repair --dir journal --dry-run
   citypulse-producer forget --config producer.toml --user 12
   citypulse-producer forget --dir journal --tweet 1050118621198921728 --dry-run
@@ -99,23 +100,46 @@ def verify(directory: Path | None, file: Path | None, as_json: bool) -> None:
 @click.option("--from", "begin", default="0", help="A sequence, or a time: 2026-01-31T12:00:00Z.")
 @click.option("--to", "end", default="", help="The same, of the first one that is not wanted.")
 @click.option("--with-meta", is_flag=True, help='{"sequence":…,"at":ms,"payload":…} instead of the payload.')
+@click.option(
+    "--events",
+    "as_events",
+    is_flag=True,
+    help="The events that Kafka got, for `citypulse-spark reprocess --journal`; needs --config.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A new file; else stdout.")
 def export(
-    directory: Path | None, file: Path | None, begin: str, end: str, with_meta: bool, out: Path | None
+    directory: Path | None,
+    file: Path | None,
+    begin: str,
+    end: str,
+    with_meta: bool,
+    as_events: bool,
+    out: Path | None,
 ) -> None:
     """Write out payloads, byte for byte as X sent them, one a line.
 
-    A payload that is no JSON is exported too; with --with-meta it is `base64`. Exits with 1 if something on
-    the way is unsound.
+    A payload that is no JSON is exported too; with --with-meta it is `base64`. With --events each is what the
+    producer made of it, without its text; the first line says which time the file holds, and the brokers are
+    asked which cities are known. Exits with 1 if something on the way is unsound.
     """
     path = _directory(directory, file)
     first, since = _bound("--from", begin, 0)
     last, until = _bound("--to", end, _END)
     exported = exports.Exported()
+    if as_events:
+        if with_meta or first or last != _END:
+            raise BadInputError("--events goes with times alone: leave out --with-meta and sequences")
+        if file is None:
+            raise BadInputError("--events needs --config: it says what the rules of the messages mean")
+        settings = config.load(file, config.environment())
+        found = events.lines(settings, path, (since, until), events.known(settings), exported)
+    else:
+        found = exports.lines(path, (first, last), (since, until), with_meta, exported)
     with _output(out) as output:
-        for line in exports.lines(path, (first, last), (since, until), with_meta, exported):
+        for line in found:
             output.write(line)
-    click.echo(f"{exported.lines} exported, {exported.unsound} stretches are unsound", err=True)
+    unusable = f", {exported.unusable} records are no event" if as_events else ""
+    click.echo(f"{exported.lines} exported, {exported.unsound} stretches are unsound{unusable}", err=True)
     sys.exit(1 if exported.unsound else 0)
 
 

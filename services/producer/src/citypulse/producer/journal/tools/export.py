@@ -24,10 +24,12 @@ class Meta(msgspec.Struct, omit_defaults=True):
 
 
 class Exported(msgspec.Struct):
-    """How many lines were given, and how many stretches of the journal hold no sound record."""
+    """How many lines were given, how many stretches of the journal hold no sound record, and of how many
+    records no event can be made."""
 
     lines: int = 0
     unsound: int = 0
+    unusable: int = 0
 
 
 def lines(

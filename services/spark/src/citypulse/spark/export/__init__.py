@@ -1,0 +1,1 @@
+"""Windows and hours as files: `select` (which rows), `files` (CSV and Parquet), `command`."""

@@ -1,0 +1,177 @@
+"""Hours: merged from their windows, and written where they differ from what is there.
+
+An hour's cities are written first and its country last, with the `updated_at` of the newest window: so an
+hour that a crash left half written is seen to be so.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from cassandra.cluster import Session
+from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.query import PreparedStatement
+
+from citypulse.spark.config import Config
+from citypulse.spark.rolling.cells import NOTHING, Cell, merge, total
+from citypulse.spark.rolling.names import Names
+from citypulse.spark.rolling.spans import hour_of
+from citypulse.spark.rolling.windows import City, CountryWindow, Pair, Version, milliseconds
+from citypulse.spark.tables import execute_all
+
+_CITY = """INSERT INTO {keyspace}.city_hours (feed, country, city_id, hour_start,
+  tweets, originals, replies, quotes, retweets, active_users, users_sketch, updated_at, name, lat, lon)
+  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+_COUNTRY = """INSERT INTO {keyspace}.country_hours (feed, country, hour_start,
+  tweets, originals, replies, quotes, retweets, active_users, users_sketch, updated_at,
+  unresolved, gap_seconds) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+_NO_CITY = """DELETE FROM {keyspace}.city_hours
+  WHERE feed = ? AND country = ? AND city_id = ? AND hour_start = ?"""
+_NO_COUNTRY = "DELETE FROM {keyspace}.country_hours WHERE feed = ? AND country = ? AND hour_start = ?"
+_STORED = """SELECT hour_start, updated_at, gap_seconds FROM {keyspace}.country_hours
+  WHERE feed = ? AND country = ? AND hour_start >= ?"""
+_HAS_CITY = """SELECT city_id FROM {keyspace}.city_hours
+  WHERE feed = ? AND country = ? AND city_id = ? AND hour_start = ?"""
+
+Hour = dict[City, Cell]
+
+
+class State(NamedTuple):
+    """What an hour was merged from: the newest of its windows, and what they say was not received."""
+
+    updated_at: int
+    gap_seconds: int | None
+
+
+def merge_windows(windows: Iterable[Mapping[City, Cell]], keep_sketch: bool = True) -> dict[City, Cell]:
+    """Cities of windows that do not overlap, each city's cells merged."""
+    together: dict[City, list[Cell]] = defaultdict(list)
+    for window in windows:
+        for city, cell in window.items():
+            together[city].append(cell)
+    return {city: merge(cells, keep_sketch) for city, cells in together.items()}
+
+
+def merge_country(windows: Iterable[CountryWindow]) -> CountryWindow:
+    """A country's windows, of which there is at least one, as one."""
+    rows = list(windows)
+    counted = [row.cell for row in rows if row.counted]
+    return CountryWindow(
+        merge(counted) if counted else NOTHING,
+        bool(counted),
+        sum(row.unresolved for row in rows),
+        total([row.gap_seconds for row in rows]),
+    )
+
+
+class Hours:
+    """The tables of hours of one run; prepared once."""
+
+    def __init__(self, session: Session, config: Config, names: Names) -> None:
+        self._session, self._cassandra, self._names = session, config.cassandra, names
+        self._keyspace = config.keyspace
+        self._city = self._prepare(_CITY)
+        self._country = self._prepare(_COUNTRY)
+        self._no_city = self._prepare(_NO_CITY)
+        self._no_country = self._prepare(_NO_COUNTRY)
+        self._stored = self._prepare(_STORED)
+        self._has_city = self._prepare(_HAS_CITY)
+
+    def _prepare(self, text: str) -> PreparedStatement:
+        statement = self._session.prepare(text.format(keyspace=self._keyspace))
+        statement.is_idempotent = True
+        return statement
+
+    def stored(self, pair: Pair, since: int) -> dict[int, State]:
+        """What state of their windows the country's hours were merged from, from the hour of `since` on."""
+        rows = self._session.execute(self._stored, (*pair, hour_of(since)))
+        return {
+            milliseconds(row.hour_start): State(milliseconds(row.updated_at), row.gap_seconds) for row in rows
+        }
+
+    def write(
+        self,
+        pair: Pair,
+        hour: int,
+        cities: Hour,
+        country: CountryWindow | None,
+        before: Mapping[City, Cell | None],
+        settled: bool = True,
+    ) -> int:
+        """Write an hour where it differs from what it was; returns how many rows were written or removed.
+
+        Args:
+            pair: feed and country.
+            hour: its start.
+            cities: merged from the hour's windows.
+            country: the country's own row; None removes it.
+            before: what is known to be in the table; None for a city whose row may be anything.
+            settled: False when more of what a batch writes may come; a restart then merges the hour again.
+
+        Raises:
+            cassandra.DriverException: it could not be done in the configured time.
+        """
+        self._names.learn((pair.country, city) for city in cities)
+        todo: list[tuple[Any, Any]] = [
+            (self._city, self._city_row(pair, hour, city, cell))
+            for city, cell in cities.items()
+            if cell != before.get(city)
+        ]
+        todo += [(self._no_city, (*pair, city, hour)) for city in before.keys() - cities.keys()]
+        self._execute(todo)
+        self._execute([self._last(pair, hour, country, settled)])
+        return len(todo) + 1
+
+    def rename(self, pair: Pair, hour: int, cities: Hour) -> None:
+        """Write cities of an hour again, whose name was not known before."""
+        self._execute([(self._city, self._city_row(pair, hour, city, cell)) for city, cell in cities.items()])
+
+    def unlisted(self, pair: Pair, hour: int, cities: Hour) -> dict[City, None]:
+        """Cities that have a row of this hour in the table and none among `cities`.
+
+        One small read for each city of the country.
+        """
+        every = self._session.execute(
+            f"SELECT city_id FROM {self._keyspace}.cities WHERE country = %s",  # noqa: S608 - checked by the configuration
+            (pair.country,),
+        )
+        asked = [row.city_id for row in every if row.city_id not in cities]
+        answers = execute_concurrent_with_args(
+            self._session,
+            self._has_city,
+            [(*pair, city, hour) for city in asked],
+            concurrency=self._cassandra.concurrency,
+        )
+        return {city: None for city, answer in zip(asked, answers, strict=True) if answer.result_or_exc.one()}
+
+    def _city_row(self, pair: Pair, hour: int, city: City, cell: Cell) -> tuple[Any, ...]:
+        return (*pair, city, hour, *_values(cell), *self._names.of((pair.country, city)))
+
+    def _last(self, pair: Pair, hour: int, country: CountryWindow | None, settled: bool) -> tuple[Any, Any]:
+        if country is None:
+            return self._no_country, (*pair, hour)
+        *counts, updated_at = _values(country.cell)
+        if not country.counted:
+            nothing = [None] * (len(counts) + 2)
+            return self._country, (*pair, hour, *nothing, country.gap_seconds)
+        updated_at = updated_at if settled else None
+        return self._country, (*pair, hour, *counts, updated_at, country.unresolved, country.gap_seconds)
+
+    def _execute(self, todo: list[tuple[Any, Any]]) -> None:
+        execute_all(self._session, todo, self._cassandra.concurrency, self._cassandra.wait_seconds)
+
+
+def _values(cell: Cell) -> tuple[Any, ...]:
+    counts = (cell.tweets, cell.originals, cell.replies, cell.quotes, cell.retweets, cell.active_users)
+    return (*counts, cell.sketch, cell.updated_at)
+
+
+def states(versions: Mapping[int, Version]) -> dict[int, State]:
+    """What state of their windows hours are to be merged from."""
+    together: dict[int, list[Version]] = defaultdict(list)
+    for start, version in versions.items():
+        together[hour_of(start)].append(version)
+    return {
+        hour: State(max(one.updated_at for one in some), total([one.gap_seconds for one in some]))
+        for hour, some in together.items()
+    }

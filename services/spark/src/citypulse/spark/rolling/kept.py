@@ -1,0 +1,132 @@
+"""What the ticker keeps of one feed and country: the hours and windows that its spans are made of.
+
+Whole hours within the last two days are kept merged; single windows only where a span begins or ends, and
+those of the last two hours, which still change. So a city that tweets all the time costs some 120 cells and
+not the 576 windows of two days.
+"""
+
+from collections.abc import Mapping
+
+from citypulse.spark.rolling.cells import Cell
+from citypulse.spark.rolling.hours import Hour, Hours, State, merge_country, merge_windows, states
+from citypulse.spark.rolling.spans import HOUR_MS, WINDOW_MS, Need, Range, cover, hour_of, windows_of
+from citypulse.spark.rolling.windows import ALL_COUNTRIES, City, Pair, Reader, Version, Windows
+
+_HOURS_AT_A_TIME = 6
+"""So many are read together at a start: the more, the fewer reads, but all of their windows are in memory."""
+
+
+class Kept:
+    """The cells of one feed and country. For `*`, which has no cities of its own, only hours are written."""
+
+    def __init__(self, pair: Pair, reader: Reader, hours: Hours, windows_ttl_ms: int) -> None:
+        self.pair = pair
+        self.hours: dict[int, Hour] = {}
+        self.windows: Windows = {}
+        self._reader, self._hours, self._ttl = reader, hours, windows_ttl_ms
+        self._versions: dict[int, Version] | None = None
+        self._stored: dict[int, State] = {}
+
+    @property
+    def cells(self) -> int:
+        """How many are kept."""
+        return sum(map(len, self.hours.values())) + sum(map(len, self.windows.values()))
+
+    def refresh(self, found: dict[int, Version], need: Need, clock: int) -> int:
+        """Read what changed, and write the hours it is in; returns how many of these there were.
+
+        When this raises, nothing is taken as done, and the next time tries again.
+
+        Args:
+            found: the versions of all windows that are in the tables now.
+            need: what is to be kept.
+            clock: the wall clock in ms.
+        """
+        if self._versions is None:
+            self._stored = self._hours.stored(self.pair, min(found)) if found else {}
+            changed: set[int] = set()
+            stale = {hour for hour, state in states(found).items() if self._stored.get(hour) != state}
+        else:
+            changed = self._changed(self._versions, found, clock)
+            stale = {hour_of(start) for start in changed}
+        for hour in sorted(stale, reverse=True):
+            if not self._expiring(hour, clock):
+                self._rewrite(hour, found, changed, need)
+        self._load(found, need)
+        self._forget(need)
+        self._versions = found
+        return len(stale)
+
+    def total(self, span: Range) -> dict[City, Cell]:
+        """The cities of a range that was needed, without sketches."""
+        parts = cover(span)
+        hours = [self.hours.get(hour, {}) for hour in parts.hours]
+        return merge_windows([*hours, *(self.windows.get(start, {}) for start in parts.windows)], False)
+
+    def _changed(self, before: dict[int, Version], found: dict[int, Version], clock: int) -> set[int]:
+        changed = {start for start, version in found.items() if before.get(start) != version}
+        gone = before.keys() - found.keys()
+        # A window that is older than windows are kept was not removed: it expired.
+        return changed | {start for start in gone if max(before[start].updated_at, start) + self._ttl > clock}
+
+    def _expiring(self, hour: int, clock: int) -> bool:
+        """Whether windows of an hour may be gone by their age, so that it can only get less by merging."""
+        stored = self._stored.get(hour)
+        return hour + self._ttl <= clock and stored is not None and stored.updated_at + self._ttl <= clock
+
+    def _rewrite(self, hour: int, found: dict[int, Version], changed: set[int], need: Need) -> None:
+        cities: Hour = {}
+        present = [start for start in windows_of(hour) if start in found]
+        if self.pair.country != ALL_COUNTRIES:
+            fresh = [
+                start
+                for start in present
+                if start in changed or start not in self.windows or start < need.users_from
+            ]
+            windows = self.windows | self._reader.cities(self.pair, fresh, self.windows, 0)
+            cities = merge_windows(windows[start] for start in present)
+            self.windows = {start: one for start, one in windows.items() if start in need.windows}
+        rows = self._reader.country(self.pair, hour, hour + HOUR_MS - WINDOW_MS)
+        country = merge_country(rows[start] for start in sorted(rows)) if rows else None
+        before: Mapping[City, Cell | None] = self.hours.get(hour, {})
+        settled = {start: row.cell.updated_at for start, row in rows.items()} == {
+            start: found[start].updated_at for start in present if found[start].settled
+        }
+        self._hours.write(self.pair, hour, cities, country, before, settled)
+        if self._keeps(hour, need):
+            self.hours[hour] = cities
+        for start in set(windows_of(hour)) - set(present):
+            self.windows.pop(start, None)
+        state = states({start: found[start] for start in present}).get(hour)
+        if state:
+            self._stored[hour] = state
+        else:
+            self._stored.pop(hour, None)
+
+    def _load(self, found: dict[int, Version], need: Need) -> None:
+        if self.pair.country == ALL_COUNTRIES:
+            return
+        missing = sorted(hour for hour in need.hours if hour not in self.hours)
+        for first in range(0, len(missing), _HOURS_AT_A_TIME):
+            hours = missing[first : first + _HOURS_AT_A_TIME]
+            starts = [start for hour in hours for start in windows_of(hour) if start in found]
+            read = self._reader.cities(self.pair, starts, self.windows, need.users_from)
+            for hour in hours:
+                users = hour >= need.users_from
+                self.hours[hour] = merge_windows((read.get(start, {}) for start in windows_of(hour)), users)
+            self.windows.update({start: read[start] for start in read if start in need.windows})
+        windows = [start for start in need.windows if start in found and start not in self.windows]
+        self.windows.update(self._reader.cities(self.pair, windows, self.windows, need.users_from))
+
+    @staticmethod
+    def _keeps(hour: int, need: Need) -> bool:
+        # An hour at an edge is kept as well: what it was tells which of its rows to write.
+        return hour in need.hours or not need.windows.isdisjoint(windows_of(hour))
+
+    def _forget(self, need: Need) -> None:
+        self.hours = {hour: cities for hour, cities in self.hours.items() if self._keeps(hour, need)}
+        self.windows = {start: cities for start, cities in self.windows.items() if start in need.windows}
+        for hour, cities in self.hours.items():
+            if hour < need.users_from:
+                for cell in cities.values():
+                    cell.sketch = b""

@@ -1,0 +1,245 @@
+"""Are the tables right? Against the topics, as far as the job has counted them."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import click
+from cassandra import InvalidRequest
+from cassandra.cluster import Session
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from rich.console import Console
+
+from citypulse.spark import kept, tables, topics
+from citypulse.spark.config import Config
+from citypulse.spark.errors import BadInputError, StopError
+from citypulse.spark.spans import Span
+from citypulse.spark.verify import aside, compare, hourly, job, names, pending, report, stored, topic
+from citypulse.spark.verify.tally import WINDOW_MS, Recount
+
+_WINDOWS = ("city_windows", "country_windows", "windows_by_country")
+_LOOK_SECONDS = 1.0
+
+
+class _Snapshot(NamedTuple):
+    """The tables, between two looks at how far things are."""
+
+    committed: dict[TopicPartition, int]
+    """By the job, before the tables were read."""
+    due: pending.Due
+    found: dict[str, stored.Rows]
+    end: dict[TopicPartition, int]
+    """Of the topics, after they were read: nothing later can be in them."""
+
+
+def against_topic(config: Config, span: Span | None, wait_seconds: float | None) -> None:
+    """Recount the topics and compare every filled cell of every table.
+
+    Args:
+        span: only windows that start in it; None for all.
+        wait_seconds: wait so long for the job to have counted everything and for the recount list to be
+            empty; what is open then is a fault. None: what is open is judged by what it may be.
+
+    Raises:
+        StopError: something differs, or is open where nothing may be; or a server does not answer.
+        BadInputError: the run has no topics or tables.
+    """
+    out = report.console()
+    with _servers(config) as (session, consumer):
+        some = kept.partitions(consumer, config.prefixed_topics)
+        if not some:
+            raise BadInputError(
+                f"topics: there is none of {', '.join(config.prefixed_topics)}: was this run ever started?"
+            )
+        whole = kept.whole_after(consumer, some)
+        span = _whole_windows(span, whole, out)
+        deadline = time.monotonic() + (wait_seconds or 0.0)
+        _wait(config, session, consumer, some, span, deadline)
+        seen = _look(config, session, consumer, some, span)
+        if not any(seen.found[table] for table in _WINDOWS):
+            raise StopError(
+                f"the tables of {config.keyspace} have no window to compare: has the job of this run counted"
+                " anything yet, and is the span right?"
+            )
+        known = names.read(config)
+        start = kept.offsets_at(consumer, some, span[0] - kept.AHEAD_MS) if span else None
+        start = start or consumer.beginning_offsets(some)
+        began = time.monotonic()
+        with _progress(sum(seen.end[one] - start[one] for one in some)) as progress:
+            counted = topic.count(
+                consumer,
+                start,
+                seen.end,
+                seen.committed,
+                wanted=lambda window: span is None or span[0] <= window < span[1],
+                pending=seen.due.holds,
+                names=known,
+                progress=progress,
+            )
+        seconds = time.monotonic() - began
+        out.print(
+            f"{counted.records} records read in {seconds:.1f} s"
+            f" ({counted.records / max(seconds, 0.001):,.0f}/s), {len(counted.recount.posts())} posts,"
+            f" {len(counted.aside)} records count nowhere"
+        )
+        wanted = compare.expected(counted.recount, all_history=span is None)
+        if span is not None:
+            _forget_other_cities(wanted, seen.found)
+        result = compare.compare(wanted, seen.found)
+        aside_found = aside.read(session, config, start, seen.end)
+        differences = aside.compare(counted.aside, aside_found, seen.committed)
+        result.rows[aside.TABLE] = len(aside_found)
+        result.cells += len(counted.aside)
+        result.differing += len(differences)
+        result.differences += differences
+        if not result.differing:
+            _add_hours(config, session, counted.recount, span, deadline, result, out)
+    report.show(out, result)
+    _tell_open(out, counted, seen.due)
+    if result.differing:
+        raise StopError(f"{result.differing} of {result.cells} cells differ from the recount of the topic")
+    if wait_seconds is not None and (counted.not_committed or seen.due.windows):
+        raise StopError(
+            f"after {wait_seconds:g} s the job had not counted {counted.not_committed} records, and"
+            f" {len(seen.due.windows)} windows were still to be recounted"
+        )
+
+
+@contextmanager
+def _servers(config: Config) -> Iterator[tuple[Session, KafkaConsumer]]:
+    session = tables.wait(config.cassandra)
+    consumer = None
+    try:
+        consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
+        yield session, consumer
+    except (KafkaError, TimeoutError, OSError) as error:
+        where = ",".join(config.kafka.bootstrap_servers)
+        raise StopError(
+            f"kafka.bootstrap_servers = {where} cannot be read: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        if consumer is not None:
+            consumer.close()
+        session.cluster.shutdown()
+
+
+def _wait(
+    config: Config,
+    session: Session,
+    consumer: KafkaConsumer,
+    some: list[TopicPartition],
+    span: Span | None,
+    deadline: float,
+) -> None:
+    """Until what the topics hold now is counted, and nothing is to be recounted; gives up in silence."""
+    end = consumer.end_offsets(some)
+    while time.monotonic() < deadline:
+        done = job.committed(config)
+        counted = all(done.get(one, 0) >= end[one] for one in some)
+        if counted and not pending.read(session, config, span).windows:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _add_hours(
+    config: Config,
+    session: Session,
+    recount: Recount,
+    span: Span | None,
+    deadline: float,
+    result: compare.Comparison,
+    out: Console,
+) -> None:
+    """Compare the hours too; until the deadline they may be behind their windows."""
+    if recount.first_at is None or recount.last_at is None:
+        return
+    if span is None:
+        # There are no other windows.
+        hour = hourly.HOUR_MS
+        span = recount.first_at // hour * hour, (recount.last_at // hour + 1) * hour
+    while True:
+        windows = stored.read_span(session, config.keyspace, "country_windows", span)
+        found = hourly.read(session, config, span)
+        if found is None:
+            return
+        hours = hourly.compare(recount, found, windows, span)
+        if not (hours.behind or hours.differences) or time.monotonic() > deadline:
+            break
+        time.sleep(_LOOK_SECONDS)
+    for table, rows in found.items():
+        result.rows[table] = len(rows)
+    result.cells += hours.cells
+    result.differing += len(hours.differences)
+    result.differences += hours.differences
+    if hours.behind:
+        out.print(f"{len(hours.behind)} hours are behind their windows, and were not compared")
+
+
+def _whole_windows(span: Span | None, whole_after: int | None, out: Console) -> Span | None:
+    """The span less the windows that retention may have cut."""
+    if whole_after is None:
+        return span
+    first = (whole_after // WINDOW_MS + 1) * WINDOW_MS
+    if span is not None and first <= span[0]:
+        return span
+    out.print(
+        f"windows before {report.time(first)} are not compared: the topics may hold them only in part,"
+        " because retention has deleted their head"
+    )
+    end = span[1] if span else 1 << 62
+    if first >= end:
+        raise BadInputError(
+            f"--to: the topics hold no whole window before it; the first whole one is {report.time(first)}"
+        )
+    return first, end
+
+
+def _look(
+    config: Config,
+    session: Session,
+    consumer: KafkaConsumer,
+    some: list[TopicPartition],
+    span: Span | None,
+) -> _Snapshot:
+    # In this order: what is committed before is in the tables, what comes after is not.
+    committed = job.committed(config)
+    due = pending.read(session, config, span)
+    try:
+        found = {
+            name: stored.read(session, config.keyspace, name)
+            if span is None or name == "cities"
+            else stored.read_span(session, config.keyspace, name, span)
+            for name in stored.KEYS
+        }
+    except InvalidRequest as error:
+        raise BadInputError(
+            f"run: {config.keyspace} lacks a table ({error.args[0]}): was the job of this run started?"
+        ) from error
+    return _Snapshot(committed, due, found, consumer.end_offsets(some))
+
+
+def _forget_other_cities(wanted: compare.Wanted, found: dict[str, stored.Rows]) -> None:
+    """A span's recount knows nothing of cities that were only seen outside it."""
+    for key in found["cities"].keys() - wanted.rows["cities"].keys():
+        del found["cities"][key]
+
+
+def _tell_open(out: Console, counted: topic.Counted, due: pending.Due) -> None:
+    if counted.not_committed:
+        out.print(
+            f"{counted.not_committed} records were not counted by the job yet: what they change is open"
+        )
+    if due.windows:
+        out.print(f"{len(due.windows)} windows are on the recount list: what is in them is open")
+        for line in due.lines()[: report.SHOWN]:
+            out.print(f"  {line}")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    bar: Any
+    with click.progressbar(length=total, label="Reading the topics", file=sys.stderr) as bar:
+        yield bar.update

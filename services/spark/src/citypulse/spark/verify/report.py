@@ -1,0 +1,48 @@
+"""What a comparison is told to a person as."""
+
+import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from citypulse.spark.verify.compare import EXACT_USERS, TOLERANCE, Comparison
+
+SHOWN = 40
+"""Differences that are listed one by one."""
+
+
+def console() -> Console:
+    """Standard output; names of cities and files are shown as they stand, with their brackets."""
+    return Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def show(out: Console, result: Comparison) -> None:
+    """List the differences, and how much was compared."""
+    if result.differences:
+        shown = Table(
+            "table", "row", "column", "recount", "table says", title="Differences", title_justify="left"
+        )
+        for one in result.differences[:SHOWN]:
+            key = " ".join(time(part) if isinstance(part, int) else str(part) for part in one.key)
+            shown.add_row(one.table, key, one.column, str(one.expected), str(one.found))
+        out.print(shown)
+        if len(result.differences) > SHOWN:
+            out.print(f"and {len(result.differences) - SHOWN} more")
+    rows = ", ".join(f"{table} {count}" for table, count in result.rows.items())
+    out.print(f"rows: {rows}")
+    out.print(f"{result.cells} cells compared, {result.differing} differing")
+    if result.within_tolerance:
+        out.print(
+            f"{result.within_tolerance} of them count more than {EXACT_USERS} users"
+            f" and were judged within {TOLERANCE:.0%}; all others exactly"
+        )
+    if result.between:
+        out.print(
+            f"{result.between} of them are open, and were judged by the least and the most that they may be"
+        )
+
+
+def time(milliseconds: int) -> str:
+    """A time as it is shown, UTC."""
+    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S")

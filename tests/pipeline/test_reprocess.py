@@ -1,0 +1,200 @@
+"""Recounts on real servers: whatever stands in the tables, afterwards they say what the topic says."""
+
+# ruff: noqa: S608 - names and values of our own
+
+from __future__ import annotations
+
+import csv
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from citypulse.control.faults import Exit
+from citypulse.events.event import Event, encode
+from tests.pipeline.counting import RUN, Counting, at_minute
+from tests.pipeline.test_job import event
+from tests.system import System
+
+WINDOW_MS = 300_000
+WINDOWS = ("city_windows", "windows_by_country", "country_windows")
+
+
+@pytest.fixture(scope="module")
+def job(system: System) -> Iterator[Counting]:
+    """A job that has counted windows which are closed by now, and some that are not."""
+    counting = Counting(system)
+    counting.begin()
+    counting.send(spread(130, 70, 3000))
+    counting.until_counted()
+    counting.send(spread(20, 0.2, 1000))
+    counting.until_counted()
+    yield counting
+    counting.remove()
+
+
+def spread(since: float, until: float, count: int) -> list[Event]:
+    first, last = at_minute(since), at_minute(until)
+    return [event(first + (last - first) * number // count) for number in range(count)]
+
+
+def reprocess(job: Counting, *arguments: str) -> int:
+    return job.system.spark("reprocess", *arguments, run=RUN)
+
+
+def damage(job: Counting) -> None:
+    """In closed windows: a number that is wrong, rows that are missing, and rows of nothing."""
+    closed = at_minute(100) // WINDOW_MS * WINDOW_MS
+    where = f"feed = 'all' AND country = 'CA' AND window_start = {closed}"
+    space = "{keyspace}"
+    job.rows(f"UPDATE {space}.city_windows SET tweets = 77 WHERE {where} AND city_id = 'CA:a1'")
+    job.rows(f"DELETE FROM {space}.windows_by_country WHERE {where} AND city_id = 'CA:b2'")
+    job.rows(f"DELETE FROM {space}.country_windows WHERE {where}")
+    values = "tweets, originals, replies, quotes, retweets, active_users, updated_at"
+    for table in ("city_windows", "windows_by_country"):
+        job.rows(
+            f"INSERT INTO {space}.{table} (feed, country, city_id, window_start, {values})"
+            f" VALUES ('all', 'CA', 'CA:nowhere', {closed}, 5, 5, 0, 0, 0, 1, {closed})"
+        )
+
+
+class TestWhatIsWrongIsPutRight:
+    def test_a_dry_run_says_it_and_changes_nothing(
+        self, job: Counting, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        assert job.verify() == 0
+        damage(job)
+        assert job.verify() == Exit.FAULT
+        assert reprocess(job, "--last", "4h", "--dry-run") == 0
+        said = capfd.readouterr().out
+        assert "Would change" in said
+        assert "the job still counts them" in said
+        assert job.verify() == Exit.FAULT
+        assert job.rows("SELECT * FROM {keyspace}.recounts") == []
+
+    def test_only_what_differs_is_written_and_it_is_written_down(
+        self, job: Counting, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        assert reprocess(job, "--last", "4h") == 0
+        assert "4 were changed" in capfd.readouterr().out
+        assert job.verify() == 0
+        (told,) = job.rows("SELECT * FROM {keyspace}.recounts")
+        assert (told.country, told.feed, told.reason, told.source) == ("CA", "all", "by hand", "kafka")
+        assert (told.changed, told.added, told.removed) == (2, 1, 1)
+        assert (told.span_end - told.span_start).total_seconds() == 300
+        assert reprocess(job, "--last", "4h") == 0
+        assert len(job.rows("SELECT * FROM {keyspace}.recounts")) == 1
+
+    def test_one_country_and_feed_can_be_recounted_alone(self, job: Counting) -> None:
+        damage(job)
+        assert reprocess(job, "--last", "4h", "--country", "GB") == 0
+        assert job.verify() == Exit.FAULT
+        assert reprocess(job, "--last", "4h", "--country", "CA", "--feed", "all") == 0
+        assert job.verify() == 0
+
+    def test_dropped_tables_come_back(self, job: Counting) -> None:
+        """Windows that the job still counts come back with their next tweet, or when they are closed."""
+        job.stop()
+        for table in WINDOWS:
+            job.rows(f"DROP TABLE {{keyspace}}.{table}")
+        assert reprocess(job, "--last", "4h") == 0
+        job.start()
+        span = ("--from", iso(at_minute(140)), "--to", iso(at_minute(60)))
+        assert job.verify(*span) == 0
+
+
+class TestBesideTheJob:
+    def test_recounts_that_run_while_it_counts_leave_every_number_right(self, job: Counting) -> None:
+        job.begin()
+        ended = threading.Event()
+        codes: list[int] = []
+
+        def recount() -> None:
+            while not ended.is_set():
+                codes.append(reprocess(job, "--last", "3h"))
+
+        threads = [threading.Thread(target=recount) for _ in range(2)]
+        job.send(spread(100, 80, 500))
+        for one in threads:
+            one.start()
+        # The watermark goes on, late events come, and windows close while they are recounted.
+        for minute in range(70, 0, -7):
+            job.send(spread(minute, minute - 7, 300))
+            job.send(spread(100, 75, 50))
+            time.sleep(3)
+        ended.set()
+        for one in threads:
+            one.join()
+        assert set(codes) == {0}
+        job.until_counted()
+        job.until("the recount list to be empty", lambda: not job.due(), 300)
+        assert job.verify("--wait", "240") == 0
+
+
+class TestBeyondRetention:
+    def test_windows_that_lost_their_head_are_left_unless_a_journal_has_it(
+        self, job: Counting, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        job.begin()
+        old, new = spread(130, 70, 1000), spread(50, 1, 1000)
+        job.send(old)
+        job.until_counted()
+        job.send(new)
+        job.until_counted()
+        counted = tweets(job)
+        job.cut("tweets", {number: end // 2 for number, end in job.ends().items()})
+        assert reprocess(job, "--last", "4h") == Exit.FAULT
+        assert "retention has deleted events of them" in capfd.readouterr().out
+        assert tweets(job) == counted
+
+        file = tmp_path / "events.jsonl"
+        head = {"journal": 1, "producer": "test", "since": 0, "until": at_minute(0)}
+        topic = f"{RUN}.tweets"
+        lines = [
+            msgspec.json.encode({"topic": topic, "event": msgspec.Raw(encode(one))}) for one in old + new
+        ]
+        file.write_bytes(b"\n".join([msgspec.json.encode(head), *lines]) + b"\n")
+        for table in WINDOWS:
+            job.rows(f"TRUNCATE {{keyspace}}.{table}")
+        assert reprocess(job, "--last", "4h", "--journal", str(file)) == 0
+        back = tweets(job)
+        closed = {key: count for key, count in counted.items() if key[2].timestamp() * 1000 < at_minute(60)}
+        assert closed
+        assert {key: back.get(key) for key in closed} == closed
+
+
+class TestReading:
+    def test_the_tweets_behind_a_number_are_listed(
+        self, job: Counting, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        job.begin()
+        made = [event(at_minute(3), city="CA:a1") for _ in range(5)]
+        job.send([*made, made[0]])
+        job.until_counted()
+        capfd.readouterr()
+        assert job.system.spark("verify", "--explain", "CA:a1", iso(at_minute(3)), run=RUN) == 0
+        said = capfd.readouterr().out
+        assert all(str(one.id) in said for one in made)
+        assert said.count("copy") == 1
+
+    def test_an_export_holds_the_rows(self, job: Counting, tmp_path: Path) -> None:
+        for countries, table in ((False, "city_windows"), (True, "country_windows")):
+            file = tmp_path / f"{table}.csv"
+            options = ["--countries"] if countries else []
+            assert job.system.spark("export", "--last", "1h", "--output", str(file), *options, run=RUN) == 0
+            rows = list(csv.DictReader(file.open()))
+            wanted = job.rows(f"SELECT tweets FROM {{keyspace}}.{table}")
+            assert sorted(int(row["tweets"]) for row in rows) == sorted(row.tweets for row in wanted)
+            assert all(row["window_start"].endswith(":00Z") for row in rows)
+
+
+def iso(milliseconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
+
+
+def tweets(job: Counting) -> dict[tuple[str, str, object], int]:
+    text = "SELECT feed, country, window_start, tweets FROM {keyspace}.country_windows"
+    return {(row.feed, row.country, row.window_start): row.tweets for row in job.rows(text)}
