@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from cassandra.cluster import Session
 from kafka.errors import KafkaError
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
@@ -76,7 +77,7 @@ def run(
         rebuild: called for what is made of the windows.
 
     Raises:
-        StopError: Kafka does not answer, or deleted records while they were read; nothing is written then.
+        StopError: Kafka does not answer, or records were deleted while they were read.
         cassandra.DriverException: the tables could not be written in time.
     """
     consumer = topics.consumer(config.kafka, "citypulse-spark-reprocess")
@@ -111,6 +112,8 @@ def run(
     counted = counted.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         _compare(config, spark, session, request, counted, outcome, progress, rebuild)
+    except Py4JError as error:
+        raise StopError(f"Spark could not count: {str(error).strip()[:500]}") from error
     finally:
         counted.unpersist()
     return outcome
