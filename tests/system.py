@@ -28,12 +28,14 @@ class System:
     variables: Path
     small_disk: Path | None = None
     """Where the second broker's data are on a disk of their own, which can be filled."""
+    workers: int = 1
+    """Spark's."""
 
     @property
     def installation(self) -> Installation:
         """The same installation, as the control node's modules see it."""
         cache = os.environ.get("CITYPULSE_CACHE") or Path.home() / ".cache" / "citypulse"
-        return Installation(CHECKOUT, self.home, Path(cache), self.port_offset, workers=1)
+        return Installation(CHECKOUT, self.home, Path(cache), self.port_offset, self.workers)
 
     def environment(self, **variables: str) -> dict[str, str]:
         """What make would export, with nothing left over from the outer make."""
@@ -42,6 +44,7 @@ class System:
             **inherited,
             "CITYPULSE_HOME": str(self.home),
             "PORT_OFFSET": str(self.port_offset),
+            "WORKERS": str(self.workers),
             "VARS": str(self.variables),
             **variables,
         }

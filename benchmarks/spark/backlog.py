@@ -1,36 +1,27 @@
 """How fast the real job takes a backlog, how long a small batch takes, and what memory it needs.
 
-    make up && sed -e 's/^run = .*/run = "bench"/' -e 's/spark-job-demo/spark-job-bench/' \\
-        .citypulse/etc/spark-job-demo/config.toml >job.toml         # after a demo, with its services stopped
-    PYTHONPATH=$(ls -d services/*/src | paste -sd:) .citypulse/dev/bin/python benchmarks/spark/backlog.py \\
-        --config job.toml --job .citypulse/bin/citypulse-spark [--events 400000] [--batch 100000]
+    .citypulse/dev/bin/python -m benchmarks.spark.backlog [--events 2000000] [--batch 200000]
+        [--store rocksdb memory] [--partitions 2]
 
-job.toml is a configuration of citypulse-spark for servers on this machine that do nothing else; its run must
-be `bench`, whose topic, tables and checkpoint are made anew. Prints events a second of all batches but the
-first (which warms the JVM) from trigger to commit, Cassandra included; then 20 batches of 200 events; then
-resident memory. Ends with 1 when the tables do not hold exactly what was sent.
+Starts real servers, fills the topic with events of 1,130 cities, and lets the job count them, once for each
+state store. Prints events a second of all batches but the first (which warms the JVM) from trigger to commit,
+Cassandra included, and where the time went; then 20 batches of 200 events; then resident memory. Ends with 1
+when the tables are not exactly what a recount of the topic finds.
 """
 
+from __future__ import annotations
+
 import argparse
+import itertools
 import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
 import psutil
-from kafka import KafkaAdminClient, KafkaProducer
-from kafka.admin import NewTopic
-from made_events import events
-
-from citypulse.events.event import Event, encode
-from citypulse.spark import tables
-from citypulse.spark.config import Config, load
-from citypulse.spark.verify import stored
+from benchmarks.spark.made_events import events
+from tests.pipeline.counting import Counting
+from tests.servers import servers
 
 SMALL = 200
 SMALL_BATCHES = 20
@@ -38,126 +29,104 @@ SMALL_BATCHES = 20
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    options.add_argument("--config", required=True, type=Path)
-    options.add_argument("--job", required=True, type=Path, help="the installed citypulse-spark")
-    options.add_argument("--events", type=int, default=400_000)
-    options.add_argument("--batch", type=int, default=100_000)
+    options.add_argument("--events", type=int, default=2_000_000)
+    options.add_argument("--batch", type=int, default=200_000)
+    options.add_argument("--store", nargs="+", choices=["rocksdb", "memory"], default=["rocksdb"])
+    options.add_argument("--partitions", type=int, default=2)
     given = options.parse_args()
-    config = load(given.config, os.environ)
-    if config.run != "bench":
-        raise SystemExit(f"run = {config.run!r} cannot be: this empties the run, so it must be 'bench'")
-    made = list(events(given.events + SMALL * SMALL_BATCHES))
-    topic = fresh(config, given)
-    send(config, topic, made[: given.events])
-    with tempfile.NamedTemporaryFile("r", suffix=".log") as log:
-        environment = os.environ | {
-            "CITYPULSE_SPARK_MAX_OFFSETS_PER_TRIGGER": str(given.batch),
-            "CITYPULSE_SPARK_TRIGGER_SECONDS": "0",
-        }
-        command = [given.job, "job", "--config", given.config]
-        with Path(log.name).open("w") as out:
-            job = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)
-        try:
-            backlog = batches(log, job, 1)
-            used = -processor(config, job)
-            backlog += batches(log, job, given.events - sum(one["records"] for one in backlog))
-            used += processor(config, job)
-            time.sleep(5)
-            for number in range(SMALL_BATCHES):
-                start = given.events + number * SMALL
-                send(config, topic, made[start : start + SMALL])
-                batches(log, job, SMALL)
-            log.seek(0)
-            small = [one for one in all_batches(log) if one["records"] <= SMALL]
-            memory = resident(config, job)
-        finally:
-            job.terminate()
-            job.wait(60)
+    failed = 0
+    with servers() as system:
+        for store in given.store:
+            counting = Counting(system, "bench")
+            try:
+                failed += _measure(counting, store, given)
+            finally:
+                counting.remove()
+    sys.exit(1 if failed else 0)
+
+
+def _measure(counting: Counting, store: str, given: argparse.Namespace) -> int:
+    made = events(given.events + SMALL * SMALL_BATCHES)
+    counting.begin(
+        spark_job_trigger_seconds=0,
+        spark_job_config={
+            "max_offsets_per_trigger": given.batch,
+            "state_store": store,
+            "shuffle_partitions": given.partitions,
+        },
+    )
+    counting.stop()
+    counting.send(itertools.islice(made, given.events))
+    counting.start()
+    backlog = _batches(counting, 1)
+    used = -_processor(counting)
+    backlog += _batches(counting, given.events - sum(one["records"] for one in backlog), len(backlog))
+    used += _processor(counting)
+    for number in range(SMALL_BATCHES):
+        counting.send(itertools.islice(made, SMALL))
+        _batches(counting, SMALL, len(backlog) + number)
+    small = [one for one in _all_batches(counting) if one["records"] <= SMALL]
     warm = backlog[1:]
     rate = sum(one["records"] for one in warm) / sum(one["seconds"] for one in warm)
-    print(
-        f"state store {config.state_store}, {config.shuffle_partitions} partitions, batches of {given.batch}"
-    )
+    print(f"state store {store}, {given.partitions} partitions, batches of {given.batch}; load {_load()}")
     print("batches:", ", ".join(f"{one['records']} in {one['seconds']} s" for one in backlog))
     records = sum(one["records"] for one in warm)
     print(f"warm: {rate:,.0f} events/s, {records / used:,.0f} a processor second of driver and executor")
     seconds = sorted(one["seconds"] for one in small[5:])
     print(f"a batch of {SMALL}: median {statistics.median(seconds):.2f} s, longest {seconds[-1]:.2f} s")
-    print("resident MB:", ", ".join(f"{name} {size}" for name, size in memory.items()))
-    check(config, len(made))
+    print("its phases, ms:", _phases(small[5:]))
+    print("resident MB:", ", ".join(f"{name} {size}" for name, size in _resident(counting).items()))
+    return counting.verify()
 
 
-def fresh(config: Config, given: argparse.Namespace) -> str:
-    """An empty run with its topic of four partitions."""
-    drop = [given.job, "drop", "--yes", "--config", given.config]
-    subprocess.run(drop, check=True, stdout=subprocess.DEVNULL)
-    topic = config.prefixed_topics[0]
-    admin = KafkaAdminClient(bootstrap_servers=list(config.kafka.bootstrap_servers))
-    if topic in admin.list_topics():
-        admin.delete_topics([topic])
-        time.sleep(3)
-    admin.create_topics([NewTopic(topic, 4, 1)])
-    admin.close()
-    return topic
-
-
-def send(config: Config, topic: str, some: list[Event]) -> None:
-    producer = KafkaProducer(
-        bootstrap_servers=list(config.kafka.bootstrap_servers), acks=1, linger_ms=20, batch_size=262_144
-    )
-    for event in some:
-        producer.send(topic, key=b"%d" % event.post, value=encode(event))
-    producer.flush()
-    producer.close()
-
-
-def batches(log: Any, job: "subprocess.Popen[bytes]", records: int) -> list[dict[str, Any]]:
+def _batches(counting: Counting, records: int, skip: int = 0) -> list[dict[str, Any]]:
     """The next batches from the job's log, until they amount to so many records."""
     found: list[dict[str, Any]] = []
-    while sum(one["records"] for one in found) < records:
-        if job.poll() is not None:
-            raise SystemExit(f"the job ended with {job.returncode}")
-        time.sleep(0.1)
-        found += all_batches(log)
+
+    def enough() -> bool:
+        found[:] = _all_batches(counting)[skip:]
+        return sum(one["records"] for one in found) >= records
+
+    counting.until("the job to have counted", enough, 1800)
     return found
 
 
-def all_batches(log: Any) -> list[dict[str, Any]]:
-    lines = (json.loads(line) for line in log if line.endswith("\n"))
-    return [line for line in lines if line["event"] == "batch"]
+def _all_batches(counting: Counting) -> list[dict[str, Any]]:
+    return [line for line in counting.log() if line["event"] == "batch"]
 
 
-def processes(config: Config, job: "subprocess.Popen[bytes]") -> dict[str, list[psutil.Process]]:
+def _phases(batches: list[dict[str, Any]]) -> str:
+    names = sorted({name for one in batches for name in one["phases"]})
+    medians = {name: statistics.median(one["phases"].get(name, 0) for one in batches) for name in names}
+    return ", ".join(f"{name} {value:.0f}" for name, value in medians.items())
+
+
+def _processes(counting: Counting) -> dict[str, list[psutil.Process]]:
     """The driver's two processes, the executor, and its Python workers."""
-    driver = psutil.Process(job.pid)
+    driver = psutil.Process(counting.system.service(counting.service).pid)
     found = {"driver Python": [driver], "driver JVM": driver.children(recursive=True)}
+    port = counting.config.spark.driver_port
     for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if "CoarseGrainedExecutorBackend" in line and f":{config.spark.driver_port} " in line:
+        line = " ".join(process.info["cmdline"] or ()) + " "
+        if "CoarseGrainedExecutorBackend" in line and f":{port} " in line:
             found |= {"executor JVM": [process], "executor Python": process.children(recursive=True)}
     return found
 
 
-def resident(config: Config, job: "subprocess.Popen[bytes]") -> dict[str, int]:
+def _resident(counting: Counting) -> dict[str, int]:
     """MB by kind of process."""
-    found = processes(config, job)
+    found = _processes(counting)
     return {name: sum(one.memory_info().rss for one in some) >> 20 for name, some in found.items()}
 
 
-def processor(config: Config, job: "subprocess.Popen[bytes]") -> float:
+def _processor(counting: Counting) -> float:
     """Seconds that all of them have used."""
-    times = (one.cpu_times() for some in processes(config, job).values() for one in some)
+    times = (one.cpu_times() for some in _processes(counting).values() for one in some)
     return sum(one.user + one.system for one in times)
 
 
-def check(config: Config, sent: int) -> None:
-    session = tables.wait(config.cassandra)
-    rows = stored.read(session, config.keyspace, "country_windows")
-    session.cluster.shutdown()
-    counted = sum(row["tweets"] for key, row in rows.items() if key[1] == "*")
-    print(f"sent {sent}, counted {counted}")
-    if counted != sent:
-        sys.exit(1)
+def _load() -> str:
+    return json.dumps([round(one, 1) for one in psutil.getloadavg()])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from citypulse.spark.config import Config, load
 from tests.system import System
 
 RUN = "counts"
-JOB = f"spark-job-{RUN}"
 TOPICS = ("tweets", "tweets.other")
 PARTITIONS = 4
 
@@ -31,19 +30,21 @@ PARTITIONS = 4
 class Counting:
     """The run's job, its topics and its tables."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, run: str = RUN) -> None:
         self.system = system
+        self.run = run
+        self.service = f"spark-job-{run}"
         self._session: Session | None = None
 
     def begin(self, **variables: Any) -> None:
         """Fresh topics, tables and checkpoint, and the job on them."""
         # A run's services share their ports with those of every other named run.
-        for run in ("demo", RUN):
+        for run in ("demo", self.run):
             self._play("run_remove", {"citypulse_run": run})
         self._play(
             "run",
             {
-                "citypulse_run": RUN,
+                "citypulse_run": self.run,
                 "citypulse_run_roles": ["spark_job"],
                 "kafka_topics": [
                     *({"name": name} for name in TOPICS),
@@ -59,7 +60,7 @@ class Counting:
         """Leave nothing of it."""
         if self._session is not None:
             self._session.cluster.shutdown()
-        self._play("run_remove", {"citypulse_run": RUN})
+        self._play("run_remove", {"citypulse_run": self.run})
 
     def _play(self, playbook: str, variables: dict[str, Any]) -> None:
         play(self.system.installation, playbook, variables, "-e", f"@{self.system.variables}")
@@ -67,7 +68,7 @@ class Counting:
     @property
     def config(self) -> Config:
         """The job's."""
-        return load(self.system.home / "etc" / JOB / "config.toml", {})
+        return load(self.system.home / "etc" / self.service / "config.toml", {})
 
     @property
     def checkpoint(self) -> Path:
@@ -77,11 +78,11 @@ class Counting:
 
     def stop(self) -> None:
         """Stop the job in peace."""
-        stop(self.system.installation, JOB)
+        stop(self.system.installation, self.service)
 
     def start(self) -> None:
         """Start it."""
-        start(self.system.installation, JOB)
+        start(self.system.installation, self.service)
 
     def forget_checkpoint(self) -> None:
         """Remove the checkpoint of a job that stands still."""
@@ -95,7 +96,7 @@ class Counting:
         for one in values:
             raw = isinstance(one, bytes)
             producer.send(
-                f"{RUN}.{topic}",
+                f"{self.run}.{topic}",
                 key=None if raw else key(one),
                 value=one if raw else encode(one),
                 partition=partition,
@@ -106,23 +107,25 @@ class Counting:
     def cut(self, topic: str, before: dict[int, int]) -> None:
         """Delete the records before an offset of each partition, as retention does."""
         admin = KafkaAdminClient(bootstrap_servers=self.system.bootstrap)
-        admin.delete_records({TopicPartition(f"{RUN}.{topic}", n): offset for n, offset in before.items()})
+        admin.delete_records(
+            {TopicPartition(f"{self.run}.{topic}", n): offset for n, offset in before.items()}
+        )
         admin.close()
 
     def ends(self, topic: str = "tweets") -> dict[int, int]:
         """End offsets by partition."""
-        return {n: end for (_, n), end in end_offsets(self.system.bootstrap, [f"{RUN}.{topic}"]).items()}
+        return {n: end for (_, n), end in end_offsets(self.system.bootstrap, [f"{self.run}.{topic}"]).items()}
 
     def metric(self, name: str) -> float:
         """One of the job's."""
-        return value(scrape(self.system.installation.run_address(RUN, 9302)), f"citypulse_spark_{name}")
+        return value(scrape(self.system.installation.run_address(self.run, 9302)), f"citypulse_spark_{name}")
 
     def until_counted(self, deadline: float = 240) -> None:
         """Wait until the job has committed everything that is in the topics."""
-        ends = end_offsets(self.system.bootstrap, [f"{RUN}.{topic}" for topic in TOPICS])
+        ends = end_offsets(self.system.bootstrap, [f"{self.run}.{topic}" for topic in TOPICS])
 
         def counted() -> bool:
-            job = scrape(self.system.installation.run_address(RUN, 9302)) or {}
+            job = scrape(self.system.installation.run_address(self.run, 9302)) or {}
             processed = {
                 (labels["topic"], int(labels["partition"])): int(offset)
                 for labels, offset in job.get("citypulse_spark_processed_offset", [])
@@ -137,7 +140,7 @@ class Counting:
 
     def verify(self, *arguments: str) -> int:
         """Compare the tables with a recount of the topics; the exit code."""
-        return self.system.spark("verify", "--topic", *arguments, run=RUN)
+        return self.system.spark("verify", "--topic", *arguments, run=self.run)
 
     def rows(self, text: str, *values: Any) -> list[Any]:
         """Rows of a query, in which `{keyspace}` is the run's."""
@@ -152,7 +155,7 @@ class Counting:
     def log(self) -> list[dict[str, Any]]:
         """What the job has said."""
         lines = []
-        for path in sorted((self.system.home / "log").glob(f"{JOB}*")):
+        for path in sorted((self.system.home / "log").glob(f"{self.service}*")):
             for line in path.read_text(errors="replace").splitlines():
                 if line.startswith("{"):
                     lines.append(msgspec.json.decode(line))

@@ -14,7 +14,7 @@ from citypulse.control.faults import Exit
 from citypulse.events.event import Event, Ref
 from citypulse.spark import tables
 from citypulse.spark.config import Config
-from tests.pipeline.counting import JOB, RUN, Counting, at_minute
+from tests.pipeline.counting import RUN, Counting, at_minute
 from tests.system import System
 
 CITIES = ("CA:a1", "CA:b2", "GB:c3", "JP:d4")
@@ -210,7 +210,7 @@ class TestACheckpointThatIsGone:
 
     def test_another_number_of_state_partitions_is_refused_with_the_way_out(self, job: Counting) -> None:
         job.stop()
-        config = job.system.home / "etc" / JOB / "config.toml"
+        config = job.system.home / "etc" / job.service / "config.toml"
         command = [str(job.system.home / "bin" / "citypulse-spark"), "job", "--config", str(config)]
         environment = job.system.environment(CITYPULSE_SPARK_SHUFFLE_PARTITIONS="7")
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -87,6 +87,7 @@ def note(progress: dict[str, Any], metrics: Metrics) -> None:
         late=late,
         duplicates=duplicates,
         seconds=seconds,
+        phases=progress["durationMs"],
     )
 
 
