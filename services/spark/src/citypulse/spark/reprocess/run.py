@@ -39,6 +39,8 @@ class Request(msgspec.Struct, frozen=True):
     feed: str | None = None
     reason: str = "by hand"
     journals: tuple[source.Journal, ...] = ()
+    live: bool = False
+    """Also windows that the job still counts. It must stand still."""
     dry_run: bool = False
 
 
@@ -91,7 +93,7 @@ def run(
         # Journals end when they were exported: what came afterwards is kept for as long as retention says.
         retention = kept.retention_ms(config.kafka, config.prefixed_topics) if request.journals else 0
         whole = kept.whole_after(consumer, some, retention)
-        closed = live.closed_until(spark, config)
+        closed = None if request.live else live.closed_until(spark, config)
         outcome.done, outcome.left = coverage.covered(request.span, whole, closed, request.journals)
         if outcome.done is None:
             return outcome
