@@ -1,5 +1,6 @@
 """`citypulse-spark reprocess`: Spark in a process of its own, and what is told to a person."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from rich.table import Table
 from citypulse.spark import rolling, tables
 from citypulse.spark import session as sessions
 from citypulse.spark.config import Config
-from citypulse.spark.errors import StopError
+from citypulse.spark.errors import BadInputError, StopError
 from citypulse.spark.reprocess import due, run, watch
 from citypulse.spark.verify import report
 
@@ -30,8 +31,11 @@ def reprocess(config: Config, request: run.Request | None) -> None:
 
     Raises:
         StopError: a server does not answer, nothing could be recounted, or rows are newer than the recount.
+        BadInputError: live windows are wanted while the job runs.
     """
     out = report.console()
+    if request is not None and request.live and _job_runs(config):
+        raise BadInputError("--live: the job of this run counts these windows: stop it first")
     session = tables.wait(config.cassandra)
     try:
         tables.create(session, config)
@@ -65,6 +69,14 @@ def reprocess(config: Config, request: run.Request | None) -> None:
         )
     if outcome.done is None and request is not None:
         raise StopError("no window of the span could be recounted: see above")
+
+
+def _job_runs(config: Config) -> bool:
+    try:
+        with socket.create_connection((config.http.address, config.http.port), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager
