@@ -171,7 +171,7 @@ def test_nothing_is_sent_before_and_what_waited_in_the_journal_is_credited(
     running = test_sender.Running(tmp_path, kafka)
     parse = message.parser(of, rules.configured(of))
     known = Recalled(of)
-    running.sender = Sender(of, parse, Durable(running.writer), test_sender.Book(), known)  # type: ignore[arg-type]
+    running.sender = Sender(of, parse, Durable(running.writer), test_sender.Book(), recalled=known)  # type: ignore[arg-type]
     running.thread = threading.Thread(target=running.sender.run, daemon=True)
     running.journal(retweet(FIRST + 1, FIRST))
     running.thread.start()

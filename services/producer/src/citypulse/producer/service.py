@@ -140,7 +140,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     book = GapBook(directory, config.name, heard)
     candidates = Candidates(config.name)
     recalled = Recalled(config, candidates.sent) if config.retweets.enabled else None
-    sender = Sender(config, message.parser(config, wanted, routes), committer, book, recalled)
+    sender = Sender(config, message.parser(config, wanted, routes), committer, book, recalled=recalled)
     spend = Spend(directory, config.spend, committer, client.clock)
     subscription = Subscription(config, routes, book, client.interrupt)
     book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)
