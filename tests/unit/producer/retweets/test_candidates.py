@@ -33,11 +33,21 @@ def test_a_located_post_is_one_with_its_time_and_feeds(candidates: Candidates) -
         post(FIRST, "citypulse/other/all/1"),
         post(FIRST, "mine"),
         retweet(FIRST, FIRST - 1),
+        post(1 << 63),
         b"no json",
         b'{"errors": []}',
         b"\xff",
     ],
-    ids=["without a place", "another's", "nobody's", "a retweet", "no JSON", "an error", "no text"],
+    ids=[
+        "without a place",
+        "another's",
+        "nobody's",
+        "a retweet",
+        "too long an id",
+        "no JSON",
+        "an error",
+        "no text",
+    ],
 )
 def test_nothing_else_is_one(candidates: Candidates, payload: bytes) -> None:
     candidates.see(payload)

@@ -173,7 +173,7 @@ def test_nothing_is_sent_before_and_what_waited_in_the_journal_is_credited(
     resolver, known = places.Resolver(), Recalled(of)
     parse = message.parser(of, rules.configured(of), resolver=resolver)
     durable, book = Durable(running.writer), test_sender.Book()
-    running.sender = Sender(of, parse, durable, book, resolver, known)  # type: ignore[arg-type]
+    running.sender = Sender(of, parse, durable, book, resolver, recalled=known)  # type: ignore[arg-type]
     running.thread = threading.Thread(target=running.sender.run, daemon=True)
     running.journal(retweet(FIRST + 1, FIRST))
     running.thread.start()

@@ -143,7 +143,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     candidates = Candidates(config.name)
     recalled = Recalled(config, candidates.sent) if config.retweets.enabled else None
     parse = message.parser(config, wanted, routes, resolver)
-    sender = Sender(config, parse, committer, book, resolver, recalled)
+    sender = Sender(config, parse, committer, book, resolver, recalled=recalled)
     spend = Spend(directory, config.spend, committer, client.clock)
     subscription = Subscription(config, routes, book, client.interrupt)
     book.begin(client.clock.latest(), _journaled(config, committer), subscription.wanted)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 
@@ -21,17 +22,21 @@ class Candidate(msgspec.Struct, gc=False):
     """Feeds whose rules matched it; None where that is not known."""
 
 
+_Id = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
+"""Any longer id would not fit into a rule, which X would refuse with all others."""
+
+
 class _Geo(msgspec.Struct):
     place_id: str | None = None
 
 
 class _Reference(msgspec.Struct):
     type: str
-    id: int
+    id: _Id
 
 
 class _Data(msgspec.Struct):
-    id: int
+    id: _Id
     geo: _Geo | None = None
     referenced_tweets: list[_Reference] | None = None
 
