@@ -93,21 +93,18 @@ class Counting:
     ) -> None:
         """Have records in Kafka, in this order."""
         producer = KafkaProducer(bootstrap_servers=self.system.bootstrap, acks="all", linger_ms=5)
-        sent = []
+        refused: list[Exception] = []
         for one in values:
             raw = isinstance(one, bytes)
-            sent.append(
-                producer.send(
-                    f"{self.run}.{topic}",
-                    # A compacted topic takes nothing without a key.
-                    key=b"raw" if raw else key(one),
-                    value=one if raw else encode(one),
-                    partition=partition,
-                )
-            )
+            producer.send(
+                f"{self.run}.{topic}",
+                # A compacted topic takes nothing without a key.
+                key=b"raw" if raw else key(one),
+                value=one if raw else encode(one),
+                partition=partition,
+            ).add_errback(refused.append)
         producer.flush()
-        for future in sent:
-            future.get(60)
+        assert not refused, refused[0]
         producer.close()
 
     def cut(self, topic: str, before: dict[int, int]) -> None:
