@@ -126,16 +126,13 @@ def _tell(out: Console, outcome: run.Outcome, *, dry_run: bool) -> None:
     changed = {key: told for key, told in sorted(outcome.told.items()) if told.any}
     if changed:
         shown = Table(
-            *("feed", "country", "cells", "changed", "added", "removed", "tweets", "retweets", "windows"),
+            *("feed", "country", "cells", "changed", "added", "removed", "tweets", "retweets"),
             title="Would change" if dry_run else "Changed",
             title_justify="left",
         )
         for (feed, country), told in changed.items():
             numbers: tuple[Any, ...] = (told.cells, told.changed, told.added, told.removed)
-            shown.add_row(
-                *(feed, country, *map(str, numbers), f"{told.tweets:+d}", f"{told.retweets:+d}"),
-                f"{report.time(min(told.windows))} … {report.time(max(told.windows))}",
-            )
+            shown.add_row(feed, country, *map(str, numbers), f"{told.tweets:+d}", f"{told.retweets:+d}")
         out.print(shown)
     cells = sum(told.cells for told in outcome.told.values())
     touched = sum(told.changed + told.added + told.removed for told in outcome.told.values())
