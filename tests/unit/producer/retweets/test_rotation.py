@@ -19,6 +19,8 @@ Rules = Mapping[str, tuple[int, ...]]
 
 
 def made(groups: list[list[int]]) -> Rules:
+    """X takes no rule twice."""
+    groups = [list(posts) for posts in dict.fromkeys(tuple(sorted(posts)) for posts in groups)]
     return {str(n): tuple(posts) for n, posts in enumerate(groups)}
 
 
@@ -50,6 +52,7 @@ def test_a_bounded_change_keeps_what_is_chosen_and_adds_the_best(
     there = after(rules, change)
     assert len(change.add) <= most
     assert all(0 < len(posts) <= PER_RULE for posts in change.add)
+    assert not {frozenset(posts) for posts in change.add} & {frozenset(posts) for posts in rules.values()}
     assert len(there) <= max(budget, len(rules))
     assert watched(rules) & set(fitting) <= watched(there)
     new = [post for post in fitting if post not in watched(rules)]

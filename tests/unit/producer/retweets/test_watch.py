@@ -237,6 +237,23 @@ class TestLimits:
         assert {FIRST + (number << 22) for number in range(1000, 1005)} <= x.watched()
 
 
+def test_a_change_whose_second_half_failed_is_finished_without_making_a_rule_twice() -> None:
+    """The new rules are there and the old ones too: what both name is taken for that of the new ones."""
+    x = X(12)
+    watching = Watching(x, feeds=4, change_rules=4)
+    watching.see(0, 80)
+    watching.turn()
+    watching.see(300, 68)
+    x.broken = {"delete"}
+    watching.turn()
+    x.broken = set()
+    seconds = [watching.turn() for _ in range(5)]
+    assert watch.REFUSED_SECONDS not in seconds
+    assert len(x.book) == 8
+    chosen = sorted(watching.candidates.all(), reverse=True)[: 4 * packing.PER_RULE]
+    assert set(chosen) <= x.watched()
+
+
 def test_what_somebody_else_has_deleted_is_watched_again() -> None:
     x = X(12)
     watching = Watching(x)

@@ -38,8 +38,8 @@ def plan(rules: Mapping[str, Sequence[int]], chosen: Sequence[int], budget: int,
     """
     wanted = dict.fromkeys(chosen[: budget * PER_RULE])
     used: dict[str, list[int]] = {}
-    for rule, posts in rules.items():
-        # An id that two rules watch, after a change that was left half done, is used in one of them.
+    for rule, posts in reversed(list(rules.items())):
+        # An id that two rules watch, after a change that was left half done, is used in the newer one.
         used[rule] = [post for post in dict.fromkeys(posts) if post in wanted]
         for post in used[rule]:
             del wanted[post]
@@ -55,7 +55,16 @@ def plan(rules: Mapping[str, Sequence[int]], chosen: Sequence[int], budget: int,
         delete.append(rule)
         kept += used[rule]
     room = min(most, budget - len(rules) + len(delete)) * PER_RULE
-    return Change(pack(kept + new[: max(room - len(kept), 0)]), delete)
+    # X takes no rule twice: one that would be made again as it is stays.
+    same = {frozenset(posts): rule for rule, posts in rules.items()}
+    add = []
+    for posts in pack(kept + new[: max(room - len(kept), 0)]):
+        there = same.get(frozenset(posts))
+        if there is None:
+            add.append(posts)
+        elif there in delete:
+            delete.remove(there)
+    return Change(add, delete)
 
 
 def _count(rules: Mapping[str, Sequence[int]], delete: list[str], kept: list[int], new: list[int]) -> int:
