@@ -55,7 +55,7 @@ class Resolver:
         self._latin_names = latin_names
         self._gazetteer = Gazetteer() if gazetteer is None else gazetteer
         self._known = KnownCities()
-        self._remembered: dict[tuple[str, str], tuple[int, Place | None]] = {}
+        self._remembered: dict[tuple[str, str, str], tuple[int, Place | None]] = {}
         self._waiting: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -142,7 +142,8 @@ class Resolver:
         known = Known(country, self._known, order, self._gazetteer)
         # A message that is read again must not see what was learned after it.
         latest = order > self._known.newest
-        key, version = (place.id, country), self._known.in_country(country)
+        # The name too: in another language it may tell more, or less, of the same place.
+        key, version = (place.id, place.full_name, country), self._known.in_country(country)
         remembered = self._remembered.get(key) if latest else None
         if remembered is not None and remembered[0] == version:
             city = remembered[1]
@@ -167,7 +168,7 @@ class Resolver:
             first = self._waiting[key] = at
         return self._city(place, known.country, at, order) if at - first >= PATIENCE_MS else None
 
-    def _remember(self, key: tuple[str, str], version: int, city: Place | None) -> None:
+    def _remember(self, key: tuple[str, str, str], version: int, city: Place | None) -> None:
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[key] = version, city

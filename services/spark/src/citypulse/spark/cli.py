@@ -185,6 +185,7 @@ def verify(
     multiple=True,
     help="Also from this file of `citypulse-producer journal export --events`; again for each producer.",
 )
+@click.option("--live", is_flag=True, help="Also windows that the job still counts; it must be stopped.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 def reprocess(
     file: Path | None,
@@ -195,6 +196,7 @@ def reprocess(
     country: str | None,
     feed: str | None,
     journals: tuple[Path, ...],
+    live: bool,
     dry_run: bool,
 ) -> None:
     """Count windows once more, from Kafka, and write what differs.
@@ -207,7 +209,7 @@ def reprocess(
     from citypulse.spark.reprocess import command, run, source
 
     if due:
-        if any((last, since, until, country, feed, journals, dry_run)):
+        if any((last, since, until, country, feed, journals, live, dry_run)):
             raise BadInputError("--due takes what is on the list: leave it, or the other options, out")
         return command.reprocess(config, None)
     span = span_of(last, since, until, required=True)
@@ -217,6 +219,7 @@ def reprocess(
         country=country.upper() if country else None,
         feed=feed,
         journals=tuple(source.look(path) for path in journals),
+        live=live,
         dry_run=dry_run,
     )
     return command.reprocess(config, request)

@@ -62,7 +62,7 @@ def _remove(session: Session, config: Config, remove: Mapping[CellKey, Before], 
         return
 
     def deletion(columns: str, table: str, key: str) -> Any:
-        text = f"DELETE {columns} FROM {config.keyspace}.{table} USING TIMESTAMP {stamp} WHERE {key}"
+        text = f"DELETE {columns} FROM {config.keyspace}.{table} USING TIMESTAMP ? WHERE {key}"
         statement = session.prepare(text)
         statement.is_idempotent = True
         return statement
@@ -76,11 +76,11 @@ def _remove(session: Session, config: Config, remove: Mapping[CellKey, Before], 
     for key, before in remove.items():
         feed, of_country, city_id, start = key
         if city_id:
-            todo += [(one, (feed, of_country, city_id, start)) for one in (city, by_country)]
+            todo += [(one, (stamp, feed, of_country, city_id, start)) for one in (city, by_country)]
         else:
             # What was not received in the window stays true.
-            keeps_gap = before.row is not None and before.row["gap_seconds"] is not None
-            todo.append((counts if keeps_gap else country, (feed, of_country, start)))
+            keeps_gap = before.row is not None and before.row["gap_seconds"]
+            todo.append((counts if keeps_gap else country, (stamp, feed, of_country, start)))
     execute_all(session, todo, config.cassandra.concurrency, config.cassandra.wait_seconds)
 
 

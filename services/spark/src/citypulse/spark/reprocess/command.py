@@ -1,5 +1,6 @@
 """`citypulse-spark reprocess`: Spark in a process of its own, and what is told to a person."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ from rich.table import Table
 from citypulse.spark import rolling, tables
 from citypulse.spark import session as sessions
 from citypulse.spark.config import Config
-from citypulse.spark.errors import StopError
-from citypulse.spark.reprocess import due, run, watch
+from citypulse.spark.errors import BadInputError, StopError
+from citypulse.spark.reprocess import coverage, due, run, watch
 from citypulse.spark.verify import report
 
 CORES = 2
@@ -29,9 +30,12 @@ def reprocess(config: Config, request: run.Request | None) -> None:
     """Recount a request, or with None what is on the recount list; and say what changed.
 
     Raises:
-        StopError: a server does not answer, nothing could be recounted, or rows are newer than the recount.
+        StopError: a server does not answer, retention left nothing to recount, or rows are newer.
+        BadInputError: live windows are wanted while the job runs.
     """
     out = report.console()
+    if request is not None and request.live and _job_runs(config):
+        raise BadInputError("--live: the job of this run counts these windows: stop it first")
     session = tables.wait(config.cassandra)
     try:
         tables.create(session, config)
@@ -63,8 +67,16 @@ def reprocess(config: Config, request: run.Request | None) -> None:
             f"{outcome.newer} cells differ, but their rows were written after this recount began: start it"
             " again; if that does not help, the clocks of the hosts differ"
         )
-    if outcome.done is None and request is not None:
-        raise StopError("no window of the span could be recounted: see above")
+    if outcome.done is None and coverage.CUT in outcome.left and request is not None:
+        raise StopError("no window of the span could be recounted: give the journals that have its events")
+
+
+def _job_runs(config: Config) -> bool:
+    try:
+        with socket.create_connection((config.http.address, config.http.port), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -114,16 +126,13 @@ def _tell(out: Console, outcome: run.Outcome, *, dry_run: bool) -> None:
     changed = {key: told for key, told in sorted(outcome.told.items()) if told.any}
     if changed:
         shown = Table(
-            *("feed", "country", "cells", "changed", "added", "removed", "tweets", "retweets", "windows"),
+            *("feed", "country", "cells", "changed", "added", "removed", "tweets", "retweets"),
             title="Would change" if dry_run else "Changed",
             title_justify="left",
         )
         for (feed, country), told in changed.items():
             numbers: tuple[Any, ...] = (told.cells, told.changed, told.added, told.removed)
-            shown.add_row(
-                *(feed, country, *map(str, numbers), f"{told.tweets:+d}", f"{told.retweets:+d}"),
-                f"{report.time(min(told.windows))} … {report.time(max(told.windows))}",
-            )
+            shown.add_row(feed, country, *map(str, numbers), f"{told.tweets:+d}", f"{told.retweets:+d}")
         out.print(shown)
     cells = sum(told.cells for told in outcome.told.values())
     touched = sum(told.changed + told.added + told.removed for told in outcome.told.values())

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from cassandra.cluster import Session
 from kafka.errors import KafkaError
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
@@ -38,6 +39,8 @@ class Request(msgspec.Struct, frozen=True):
     feed: str | None = None
     reason: str = "by hand"
     journals: tuple[source.Journal, ...] = ()
+    live: bool = False
+    """Also windows that the job still counts. It must stand still."""
     dry_run: bool = False
 
 
@@ -76,7 +79,7 @@ def run(
         rebuild: called for what is made of the windows.
 
     Raises:
-        StopError: Kafka does not answer, or deleted records while they were read; nothing is written then.
+        StopError: Kafka does not answer, or records were deleted while they were read.
         cassandra.DriverException: the tables could not be written in time.
     """
     consumer = topics.consumer(config.kafka, "citypulse-spark-reprocess")
@@ -90,7 +93,7 @@ def run(
         # Journals end when they were exported: what came afterwards is kept for as long as retention says.
         retention = kept.retention_ms(config.kafka, config.prefixed_topics) if request.journals else 0
         whole = kept.whole_after(consumer, some, retention)
-        closed = live.closed_until(spark, config)
+        closed = None if request.live else live.closed_until(spark, config)
         outcome.done, outcome.left = coverage.covered(request.span, whole, closed, request.journals)
         if outcome.done is None:
             return outcome
@@ -111,6 +114,8 @@ def run(
     counted = counted.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         _compare(config, spark, session, request, counted, outcome, progress, rebuild)
+    except Py4JError as error:
+        raise StopError(f"Spark could not count: {str(error).strip()[:500]}") from error
     finally:
         counted.unpersist()
     return outcome
