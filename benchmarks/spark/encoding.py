@@ -1,6 +1,6 @@
 r"""JSON, Avro and Protobuf for the event: bytes, time to write, events per processor second through the job.
 
-    python benchmarks/spark/encoding.py --kafka 127.0.0.1:9092 --master spark://127.0.0.1:7077 --jars DIR \
+    python -m benchmarks.spark.encoding --kafka 127.0.0.1:9092 --master spark://127.0.0.1:7077 --jars DIR \
         --protoc FILE [--events 600000]
 
 DIR holds Spark's Kafka connector, spark-avro and protobuf-java; FILE is Protobuf's compiler of the same
@@ -27,10 +27,10 @@ from typing import Any
 
 import fastavro
 import psutil
+from benchmarks.spark.made_events import events
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 from kafka.errors import UnknownTopicOrPartitionError
-from made_events import events
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
@@ -97,7 +97,10 @@ def parse(name: str, values: DataFrame) -> DataFrame:
     else:
         event = F.call_function("parse_event", "value")
     # As the job does for JSON, so that a record is parsed once.
-    return values.select(F.explode(F.array(event)).alias("event")).select("event.*")
+    parsed = values.select(
+        F.unix_millis("timestamp").alias("appended"), F.explode(F.array(event)).alias("event")
+    )
+    return query.judge(parsed.select("appended", "event.*"))
 
 
 def through_spark(name: str, count: int, options: argparse.Namespace, build: Path) -> float:

@@ -93,15 +93,18 @@ class Counting:
     ) -> None:
         """Have records in Kafka, in this order."""
         producer = KafkaProducer(bootstrap_servers=self.system.bootstrap, acks="all", linger_ms=5)
+        refused: list[Exception] = []
         for one in values:
             raw = isinstance(one, bytes)
             producer.send(
                 f"{self.run}.{topic}",
-                key=None if raw else key(one),
+                # A compacted topic takes nothing without a key.
+                key=b"raw" if raw else key(one),
                 value=one if raw else encode(one),
                 partition=partition,
-            )
+            ).add_errback(refused.append)
         producer.flush()
+        assert not refused, refused[0]
         producer.close()
 
     def cut(self, topic: str, before: dict[int, int]) -> None:

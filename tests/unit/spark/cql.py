@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cassandra import OperationTimedOut
+from cassandra.query import UNSET_VALUE
 
 from citypulse.spark import tables
 from citypulse.spark.config import Config
@@ -51,6 +52,7 @@ class Cassandra:
         self.written: list[str] = []
         self.deleted: list[str] = []
         self.requests = 0
+        self.nulls = 0
         self.down = False
         for text in tables.statements(config):
             made = re.search(
@@ -95,6 +97,8 @@ class Cassandra:
 
     def _put(self, table: str, row: Row) -> None:
         self.written.append(table)
+        self.nulls += list(row.values()).count(None)
+        row = {column: value for column, value in row.items() if value is not UNSET_VALUE}
         partition, keys = self.keys[table]
         if not set(keys) <= row.keys():
             self.statics[table].setdefault(tuple(row[key] for key in keys[:partition]), {}).update(row)

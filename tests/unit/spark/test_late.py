@@ -62,6 +62,7 @@ def test_an_event_before_the_watermark_gives_its_window_feeds_and_country(
     cells, looks = run(spark, tmp_path, [[ahead], [tweet(4, at=START + 30 * MINUTE)], [late, on_time]])
     assert [one.late for one in looks.batches] == [0, 0, 2]
     assert looks.batches[2].late_until == START + 20 * MINUTE
+    assert [one.watermark for one in looks.batches] == [0, *[START + 20 * MINUTE] * 2]
     assert looks.due == [[], [], [Due(window(late.event.at), feed, "GB") for feed in ("all", "vote")]]
     assert not any(key[1] == "GB" for key in cells)
     assert ("all", "JP", "", window(on_time.event.at)) in cells

@@ -113,7 +113,7 @@ class TestWhatIsWritten:
         hours = running.session.rows["country_hours"]
         now, before = (hours["all", "CA", at // HOUR * HOUR] for at in (start, start - 3 * HOUR))
         assert (now["tweets"], now["gap_seconds"]) == (1, 320)
-        assert (before["tweets"], before["active_users"], before["gap_seconds"]) == (None, None, 7)
+        assert (before.get("tweets"), before.get("active_users"), before["gap_seconds"]) == (None, None, 7)
         assert running.differing() == []
         rows["all", "CA", start]["gap_seconds"] = 0
         del rows["all", "CA", start - 3 * HOUR]
@@ -148,6 +148,14 @@ class TestWhatIsWritten:
         assert len(running.list("CA", "tweets", "hour")) == 2_000
         assert running.list("CA", "tweets", "hour")[-1] == ("CA:2099", 1)
         assert running.differing() == []
+
+    def test_no_nulls_are_written_which_would_be_tombstones(self, running: Running) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.session.nulls = 0
+        running.tick()
+        running.tick(NOW + 20 * 60_000)
+        assert running.session.nulls == 0
 
 
 class TestNothingLingers:

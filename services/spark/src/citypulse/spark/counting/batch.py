@@ -144,7 +144,8 @@ class Sink:
             _log.error("records were lost to retention", records=batch.lost, batch=batch.start)
             appended = topics.appended(self._consumer(), batch.start)
             until = max(appended, default=0) + query.AHEAD_MS
-            since = batch.late_until or until
+            # Before the second batch of a state there is no watermark.
+            since = batch.watermark or self._whole_after or until
             due(leftover.windows_between(since, until), "retention")
 
 

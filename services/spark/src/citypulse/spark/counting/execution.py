@@ -20,6 +20,9 @@ class Batch(msgspec.Struct, frozen=True):
     late_until: int
     """Events created at it or before were late: ms since the epoch. It is the watermark of the batch before,
     since a watermark is computed from a batch and applies from the next one on."""
+    watermark: int
+    """The watermark that the batches before gave, and that applies to the next: ms since the epoch; 0 in the
+    first."""
     late: int
     """Rows that stateful operators dropped for it."""
     records: int
@@ -53,19 +56,20 @@ def read(query: Any, observed: str) -> Batch:
     execution = query._jsq.streamingQuery().lastExecution()
     start: Offsets = {}
     end: Offsets = {}
-    late_until = late = 0
+    late_until = watermark = late = 0
     for node in _nodes(execution.executedPlan()):
         metrics = node.metrics()
         if metrics.contains("numRowsDroppedByWatermark"):
             late += metrics.apply("numRowsDroppedByWatermark").value()
             late_until = max(late_until, node.eventTimeWatermarkForLateEvents().get())
+            watermark = max(watermark, node.eventTimeWatermarkForEviction().get())
         if node.getClass().getSimpleName() == "MicroBatchScanExec":
             start = msgspec.json.decode(node.start().json(), type=Offsets)
             end = msgspec.json.decode(node.end().json(), type=Offsets)
     rows = execution.observedMetrics()
     seen = msgspec.json.decode(rows.apply(observed).json()) if rows.contains(observed) else {}
     faulty = seen.get("unusable", 0) + seen.get("future", 0)
-    return Batch(start, end, late_until, late, seen.get("records", 0), faulty)
+    return Batch(start, end, late_until, watermark, late, seen.get("records", 0), faulty)
 
 
 def _nodes(node: Any) -> Any:

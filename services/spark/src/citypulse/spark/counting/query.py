@@ -71,8 +71,17 @@ def parse(values: DataFrame) -> DataFrame:
     event = F.explode(F.array(F.from_json(F.col("value").cast("string"), _EVENT)))
     others = [column for column in values.columns if column not in ("value", "timestamp")]
     parsed = values.select(*others, F.unix_millis("timestamp").alias("appended"), event.alias("event"))
+    return judge(parsed.select(*others, "appended", "event.*"))
+
+
+def judge(events: DataFrame) -> DataFrame:
+    """The same events with `fault`.
+
+    Args:
+        events: the event's columns, and `appended`, in ms.
+    """
     fault = F.when(~_usable(), "unusable").when(F.col("at") > F.col("appended") + AHEAD_MS, "future")
-    return parsed.select(*others, "appended", "event.*").withColumn("fault", fault)
+    return events.withColumn("fault", fault)
 
 
 def observe(events: DataFrame) -> DataFrame:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
-from cassandra.query import PreparedStatement
+from cassandra.query import UNSET_VALUE, PreparedStatement
 
 from citypulse.spark.config import Config
 from citypulse.spark.rolling.cells import NOTHING, Cell, merge, total
@@ -96,6 +96,7 @@ class Hours:
         cities: Hour,
         country: CountryWindow | None,
         before: Mapping[City, Cell | None],
+        stored: State | None,
         settled: bool = True,
     ) -> int:
         """Write an hour where it differs from what it was; returns how many rows were written or removed.
@@ -106,6 +107,7 @@ class Hours:
             cities: merged from the hour's windows.
             country: the country's own row; None removes it.
             before: what is known to be in the table; None for a city whose row may be anything.
+            stored: what the country's row in the table says; None for no row.
             settled: False when more of what a batch writes may come; a restart then merges the hour again.
 
         Raises:
@@ -119,7 +121,7 @@ class Hours:
         ]
         todo += [(self._no_city, (*pair, city, hour)) for city in before.keys() - cities.keys()]
         self._execute(todo)
-        self._execute([self._last(pair, hour, country, settled)])
+        self._execute([self._last(pair, hour, country, stored, settled)])
         return len(todo) + 1
 
     def rename(self, pair: Pair, hour: int, cities: Hour) -> None:
@@ -145,17 +147,23 @@ class Hours:
         return {city: None for city, answer in zip(asked, answers, strict=True) if answer.result_or_exc.one()}
 
     def _city_row(self, pair: Pair, hour: int, city: City, cell: Cell) -> tuple[Any, ...]:
-        return (*pair, city, hour, *_values(cell), *self._names.of((pair.country, city)))
+        row = (*_values(cell), *self._names.of((pair.country, city)))
+        # What is not known never was: null would leave a tombstone.
+        return (*pair, city, hour, *(UNSET_VALUE if value is None else value for value in row))
 
-    def _last(self, pair: Pair, hour: int, country: CountryWindow | None, settled: bool) -> tuple[Any, Any]:
+    def _last(
+        self, pair: Pair, hour: int, country: CountryWindow | None, stored: State | None, settled: bool
+    ) -> tuple[Any, Any]:
         if country is None:
             return self._no_country, (*pair, hour)
+        gap = country.gap_seconds
+        if gap is None and (stored is None or stored.gap_seconds is None):
+            gap = UNSET_VALUE
         *counts, updated_at = _values(country.cell)
+        values = [*counts, updated_at if settled else None, country.unresolved]
         if not country.counted:
-            nothing = [None] * (len(counts) + 2)
-            return self._country, (*pair, hour, *nothing, country.gap_seconds)
-        updated_at = updated_at if settled else None
-        return self._country, (*pair, hour, *counts, updated_at, country.unresolved, country.gap_seconds)
+            values = [UNSET_VALUE if stored is None else None] * len(values)
+        return self._country, (*pair, hour, *values, gap)
 
     def _execute(self, todo: list[tuple[Any, Any]]) -> None:
         execute_all(self._session, todo, self._cassandra.concurrency, self._cassandra.wait_seconds)

@@ -92,7 +92,7 @@ class Kept:
         settled = {start: row.cell.updated_at for start, row in rows.items()} == {
             start: found[start].updated_at for start in present if found[start].settled
         }
-        self._hours.write(self.pair, hour, cities, country, before, settled)
+        self._hours.write(self.pair, hour, cities, country, before, self._stored.get(hour), settled)
         if self._keeps(hour, need):
             self.hours[hour] = cities
         for start in set(windows_of(hour)) - set(present):

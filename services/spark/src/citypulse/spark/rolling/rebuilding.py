@@ -58,7 +58,7 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
             cities = merge_windows(read[start] for start in sorted(read))
         merged = merge_country(rows[start] for start in sorted(rows)) if rows else None
         before = {} if country == ALL_COUNTRIES else store.unlisted(pair, hour, cities)
-        store.write(pair, hour, cities, merged, before)
+        store.write(pair, hour, cities, merged, before, store.stored(pair, hour).get(hour))
         written += 1
     return written
 

@@ -64,9 +64,9 @@ def _run(config: Config, batches: Any, metrics: Metrics, told: threading.Event) 
     pause = 0.0
     try:
         while not told.wait(pause):
-            began = time.monotonic()
             with batches:
                 quiet = _clock()
+            began = time.monotonic()
             try:
                 session = session or tables.wait(config.cassandra, told.is_set)
                 ticker = ticker or Ticker(session, config, metrics)
