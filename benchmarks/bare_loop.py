@@ -75,7 +75,16 @@ def main(base_url: str, token_file: str, brokers: str, topic: str, told: str) ->
     loop.filter(
         tweet_fields=["author_id", "created_at", "edit_history_tweet_ids", "geo", "referenced_tweets"],
         expansions=["geo.place_id"],
-        place_fields=["country", "country_code", "full_name", "geo", "id", "name", "place_type"],
+        place_fields=[
+            "contained_within",
+            "country",
+            "country_code",
+            "full_name",
+            "geo",
+            "id",
+            "name",
+            "place_type",
+        ],
     )
 
 

@@ -15,6 +15,7 @@ from citypulse.producer import message
 from citypulse.producer.config import Config, Feed, Journal
 from citypulse.producer.message import Parse, Parsed, UnusableError
 from citypulse.producer.stream import rules
+from citypulse.producer.stream.client import FIELDS
 from citypulse.replay.config import Generator
 from citypulse.replay.generator import generate
 from citypulse.replay.pace import Pace
@@ -364,6 +365,10 @@ def test_a_recount_of_a_file_finds_the_cities_that_the_producer_found() -> None:
         if parsed.city is not None:
             resolved.add(where.type)
     assert resolved >= {"city", "admin", "poi", "neighborhood"}
+
+
+def test_x_is_asked_for_every_part_of_a_place_that_is_read() -> None:
+    assert set(places.XPlace.__struct_fields__) <= set(FIELDS["place_fields"])
 
 
 TAG = {"id": "1", "tag": "citypulse/main/all/1"}

@@ -38,7 +38,16 @@ MAX_LINE_BYTES = 8 << 20
 FIELDS = {
     "tweet_fields": ["author_id", "created_at", "edit_history_tweet_ids", "geo", "referenced_tweets"],
     "expansions": ["geo.place_id"],
-    "place_fields": ["country", "country_code", "full_name", "geo", "id", "name", "place_type"],
+    "place_fields": [
+        "contained_within",
+        "country",
+        "country_code",
+        "full_name",
+        "geo",
+        "id",
+        "name",
+        "place_type",
+    ],
 }
 """What is asked of X with each post: what an event needs and the retweets' places will, not more."""
 
