@@ -15,7 +15,8 @@ DEADLINE = 30.0
 
 
 @pytest.mark.parametrize(("waiting", "well"), [(0.0, True), (11.0, False)])
-def test_a_disk_that_hangs_is_not_ready(waiting: float, well: bool) -> None:
+def test_a_disk_that_hangs_is_not_ready(monkeypatch: pytest.MonkeyPatch, waiting: float, well: bool) -> None:
+    monkeypatch.setattr(health.metrics, "journal_is_full", lambda: False)
     sender = SimpleNamespace(connected=True, circuit=SimpleNamespace(state="closed"))
     committer = SimpleNamespace(waiting_seconds=waiting)
     one = health.Health(list, sender, committer)  # type: ignore[arg-type]
