@@ -67,8 +67,11 @@ def _batch_begins(rig: Rig) -> None:
 
 
 def _working(rig: Rig) -> bool:
-    executor = _executors(rig)
-    return any(child.cpu_percent(0.05) > 0 for one in executor for child in one.children(recursive=True))
+    try:
+        pythons = [child for one in _executors(rig) for child in one.children(recursive=True)]
+        return any(child.cpu_percent(0.05) > 0 for child in pythons)
+    except psutil.Error:
+        return False
 
 
 def _executor(rig: Rig) -> psutil.Process:
@@ -80,12 +83,16 @@ def _executors(rig: Rig) -> list[psutil.Process]:
     """Of the faults' job, not of another installation on the machine: it is a child of our worker."""
     worker = psutil.Process(rig.system.service("spark-worker1").pid)
     driver = ":" + rig.system.installation.run_address(RUN, 7090).rpartition(":")[2]
-    commands = {child: " ".join(child.cmdline()) + " " for child in worker.children(recursive=True)}
-    return [
-        child
-        for child, command in commands.items()
-        if "CoarseGrainedExecutorBackend" in command and f"{driver} " in command
-    ]
+    return [child for child in worker.children(recursive=True) if _is_executor(child, driver)]
+
+
+def _is_executor(process: psutil.Process, driver: str) -> bool:
+    try:
+        command = " ".join(process.cmdline()) + " "
+    except psutil.Error:
+        # It is gone, or only its worker has not heard of that yet.
+        return False
+    return "CoarseGrainedExecutorBackend" in command and f"{driver} " in command
 
 
 def _batch_after(rig: Rig) -> None:
