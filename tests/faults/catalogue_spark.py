@@ -18,7 +18,7 @@ JOB = f"spark-job-{RUN}"
     "executor-killed",
     injected="SIGKILL of the executor while it writes a batch, twice",
     promised="the worker gives another, which computes the batch again",
-    minutes=1.5,
+    minutes=3,
 )
 def executor_killed(rig: Rig) -> None:
     rig.start(replay={"play": {"rate": 500}})
