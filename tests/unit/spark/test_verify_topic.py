@@ -202,9 +202,22 @@ class TestWhatIsKept:
         assert after is not None
         assert abs(after - (time.time() * 1000 - DAY_MS + 300_000)) < 60_000
 
-    def test_a_time_is_found_in_each_partition_or_its_end_is(self) -> None:
+    def test_a_time_is_found_in_each_partition_or_its_beginning_is(self) -> None:
+        """The client says the same of a partition that it could not ask: nothing may be left out for it."""
         held = {ONE: [record(3, b"", appended=50), record(4, b"", appended=70)], TWO: [record(0, b"", 10)]}
-        assert kept.offsets_at(Broker(held), [ONE, TWO], 60) == {ONE: 4, TWO: 1}
+        assert kept.offsets_at(Broker(held), [ONE, TWO], 60) == {ONE: 4, TWO: 0}
+
+    def test_brokers_are_asked_again_until_they_have_said_it_of_every_partition(self) -> None:
+        answers = iter([KeyError(ONE), KeyError(ONE), {ONE: 7}])
+
+        class Moving(Broker):
+            def end_offsets(self, some: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+                answer = next(answers)
+                if isinstance(answer, KeyError):
+                    raise answer
+                return answer
+
+        assert kept.ends(Moving({}), [ONE]) == {ONE: 7}
 
 
 def test_the_same_limits_hold_for_reading_and_for_what_is_kept() -> None:

@@ -1,13 +1,16 @@
 """What the topics still hold: from which moment on their windows are whole."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaError
 
 from citypulse.spark.config import Kafka
+
+Offsets = dict[TopicPartition, int]
 
 AHEAD_MS = 5 * 60 * 1000
 """How far a counted event may be ahead of the time at which the broker appended it."""
@@ -61,7 +64,7 @@ def whole_after(
         KafkaError, OSError: the brokers do not answer.
         TimeoutError: no record came within `seconds`.
     """
-    first, end = consumer.beginning_offsets(some), consumer.end_offsets(some)
+    first, end = beginnings(consumer, some), ends(consumer, some)
     cut = [partition for partition in some if first[partition] > 0]
     if not cut:
         return None
@@ -82,9 +85,47 @@ def whole_after(
     return max(times) + AHEAD_MS
 
 
-def offsets_at(consumer: KafkaConsumer, some: list[TopicPartition], at: int) -> dict[TopicPartition, int]:
-    """The first offset of each partition whose record was appended at a time (ms since the epoch) or later;
-    the end where there is none."""
+def beginnings(consumer: KafkaConsumer, some: list[TopicPartition]) -> Offsets:
+    """The first offset that is kept of each partition.
+
+    Raises:
+        KafkaError: the brokers do not say it of all of them.
+    """
+    return _of_all(consumer.beginning_offsets, some)
+
+
+def ends(consumer: KafkaConsumer, some: list[TopicPartition]) -> Offsets:
+    """The offset after the last record of each partition.
+
+    Raises:
+        KafkaError: the brokers do not say it of all of them.
+    """
+    return _of_all(consumer.end_offsets, some)
+
+
+def offsets_at(consumer: KafkaConsumer, some: list[TopicPartition], at: int) -> Offsets:
+    """An offset of each partition before which every record was appended before a time (ms since the epoch).
+
+    It is the first offset that was appended then or later; where no such record is found the beginning, since
+    the client says the same of a partition that it could not ask.
+
+    Raises:
+        KafkaError: the brokers do not answer.
+    """
     found = consumer.offsets_for_times(dict.fromkeys(some, max(at, 0)))
-    end = consumer.end_offsets(some)
-    return {one: found[one].offset if found.get(one) else end[one] for one in some}
+    first = beginnings(consumer, some)
+    return {one: found[one].offset if found.get(one) else first[one] for one in some}
+
+
+def _of_all(
+    ask: Callable[[list[TopicPartition]], Offsets], some: list[TopicPartition], seconds: float = 30.0
+) -> Offsets:
+    """Ask until every partition has its answer: the client breaks off where a leader is not known for now."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask(some)
+        except KeyError as error:
+            if time.monotonic() > deadline:
+                raise KafkaError(f"the brokers do not say how far {error} reaches") from error
+        time.sleep(0.2)

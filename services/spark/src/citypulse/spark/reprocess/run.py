@@ -85,11 +85,12 @@ def run(
     consumer = topics.consumer(config.kafka, "citypulse-spark-reprocess")
     try:
         some = kept.partitions(consumer, config.prefixed_topics)
-        if not some and not request.journals:
-            raise StopError(f"topics: there is none of {', '.join(config.prefixed_topics)} to recount from")
+        if absent := set(config.prefixed_topics) - {one.topic for one in some}:
+            # Counted without it, windows would shrink.
+            raise StopError(f"topics: there is no topic {', '.join(sorted(absent))} to recount from")
         # Before the ends are asked for: what is written later by anybody has seen at least as much.
         outcome = Outcome(time.time_ns() // 1000)
-        end = consumer.end_offsets(some)
+        end = kept.ends(consumer, some)
         # Journals end when they were exported: what came afterwards is kept for as long as retention says.
         retention = kept.retention_ms(config.kafka, config.prefixed_topics) if request.journals else 0
         whole = kept.whole_after(consumer, some, retention)
@@ -106,10 +107,9 @@ def run(
     finally:
         consumer.close()
     outcome.records = sum(end[one] - start[one] for one in some)
-    records = source.kafka(spark, config, start, end) if some else None
+    records = source.kafka(spark, config, start, end)
     if request.journals:
-        told = source.journals(spark, config, request.journals)
-        records = told if records is None else told.unionByName(records)
+        records = source.journals(spark, config, request.journals).unionByName(records)
     counted = cells.recount(records, outcome.done, request.windows, request.country, request.feed)
     counted = counted.persist(StorageLevel.MEMORY_AND_DISK)
     try:

@@ -50,9 +50,9 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
     out = report.console()
     with _servers(config) as (session, consumer):
         some = kept.partitions(consumer, config.prefixed_topics)
-        if not some:
+        if absent := set(config.prefixed_topics) - {one.topic for one in some}:
             raise BadInputError(
-                f"topics: there is none of {', '.join(config.prefixed_topics)}: was this run ever started?"
+                f"topics: there is no topic {', '.join(sorted(absent))}: was this run ever started?"
             )
         whole = kept.whole_after(consumer, some)
         span = _whole_windows(span, whole, out)
@@ -66,7 +66,7 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
             )
         known = names.read(config)
         start = kept.offsets_at(consumer, some, span[0] - kept.AHEAD_MS) if span else None
-        start = start or consumer.beginning_offsets(some)
+        start = start or kept.beginnings(consumer, some)
         began = time.monotonic()
         with _progress(sum(seen.end[one] - start[one] for one in some)) as progress:
             counted = topic.count(
@@ -135,7 +135,7 @@ def _wait(
     deadline: float,
 ) -> None:
     """Until what the topics hold now is counted, and nothing is to be recounted; gives up in silence."""
-    end = consumer.end_offsets(some)
+    end = kept.ends(consumer, some)
     while time.monotonic() < deadline:
         done = job.committed(config)
         counted = all(done.get(one, 0) >= end[one] for one in some)
@@ -218,7 +218,7 @@ def _look(
         raise BadInputError(
             f"run: {config.keyspace} lacks a table ({error.args[0]}): was the job of this run started?"
         ) from error
-    return _Snapshot(committed, due, found, consumer.end_offsets(some))
+    return _Snapshot(committed, due, found, kept.ends(consumer, some))
 
 
 def _forget_other_cities(wanted: compare.Wanted, found: dict[str, stored.Rows]) -> None:

@@ -84,7 +84,7 @@ def _tweets(config: Config, start: int, country: str | None, city: str | None) -
         whole = kept.whole_after(consumer, some)
         if whole is not None and start <= whole:
             report.console().print("The topics may hold this window only in part: retention took their head.")
-        since, until = kept.offsets_at(consumer, some, start - kept.AHEAD_MS), consumer.end_offsets(some)
+        since, until = kept.offsets_at(consumer, some, start - kept.AHEAD_MS), kept.ends(consumer, some)
         for partition, batch in topic.read(consumer, since, until):
             for record in batch:
                 one = records.read(record.value, record.timestamp)

@@ -20,7 +20,7 @@ def read(config: Config) -> dict[str, City]:
     consumer = topics.consumer(config.kafka, "citypulse-spark-verify-names")
     try:
         some: list[TopicPartition] = kept.partitions(consumer, [config.places_topic])
-        start, end = consumer.beginning_offsets(some), consumer.end_offsets(some)
+        start, end = kept.beginnings(consumer, some), kept.ends(consumer, some)
         for _, records in topic.read(consumer, start, end):
             for record in records:
                 try:
