@@ -114,3 +114,28 @@ def test_brokers_that_do_not_answer_are_named(directory: Path, monkeypatch: pyte
 
     monkeypatch.setattr(events.cities, "stored", stored)
     assert "kafka.bootstrap_servers: the topic of places cannot be read" in export(directory, code=1)[1]
+
+
+def test_a_retweet_is_where_its_original_is_also_if_that_came_before_the_span(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CITYPULSE_PRODUCER_RETWEETS_ENABLED", "true")
+    original = (AT + 1 - 1288834974657) << 22
+    retweet = {
+        "data": {
+            "id": str(original + 1),
+            "author_id": "8",
+            "text": "RT words",
+            "referenced_tweets": [{"type": "retweeted", "id": str(original)}],
+        },
+        "matching_rules": [{"id": "2", "tag": "citypulse/main/+retweets/1"}],
+    }
+    writer = Writer(directory / "journal", 1500)
+    writer.append([(AT + 100, json.dumps(retweet).encode())])
+    writer.close()
+    lines, _ = export(directory, "--from", "2026-01-31T12:00:00.050Z")
+    assert [(line["topic"], line["event"]["feeds"]) for line in lines[1:]] == [
+        ("demo.tweets", ["all"]),
+        ("demo.tweets.vote", ["vote"]),
+    ]
+    assert {line["event"]["city"] for line in lines[1:]} == {"CA:36775d842cbec509"}

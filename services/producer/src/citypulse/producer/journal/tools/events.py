@@ -19,6 +19,8 @@ from citypulse.producer.errors import StopError
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.tools.export import Exported
 from citypulse.producer.message import UnusableError
+from citypulse.producer.retweets.credit import credited
+from citypulse.producer.retweets.originals import Originals
 from citypulse.producer.routes import Routes
 from citypulse.producer.send import cities
 from citypulse.producer.stream import rules
@@ -69,7 +71,8 @@ def lines(
 ) -> Iterator[bytes]:
     """The events of a journal, in its order; works beside its writer.
 
-    A message is understood as the sender understands it; what can't be is passed over, and counted as such.
+    A message is understood as the sender understands it; what can't be is passed over, and counted as such. A
+    retweet of a post that came before the journal begins counts nowhere: its original is not known any more.
 
     Args:
         config: of the producer that wrote the journal.
@@ -86,6 +89,8 @@ def lines(
     resolver = places.Resolver(places.geonames(), latin_names=config.places.latin_names)
     resolver.learn(learned)
     parse = message.parser(config, rules.configured(config), Routes(directory) or None, resolver)
+    originals = Originals(config.retweets.known) if config.retweets.enabled else None
+    of_nobody = config.topic(config.feeds[0].topic)
     reader = Reader(directory, 0, corrupt)
     try:
         records = reader.read(None, _RECORDS, _BYTES)
@@ -96,14 +101,17 @@ def lines(
         yield msgspec.json.encode(Head(1, config.name, since, min(times[1], now))) + b"\n"
         while records:
             for record in records:
-                if not times[0] <= record.at < times[1]:
+                # All of them: an earlier one may say where a later retweet counts.
+                if record.at >= times[1]:
                     continue
+                inside = record.at >= times[0]
                 try:
-                    deliveries = parse(record.payload, record.at, record.sequence).deliveries
+                    found = parse(record.payload, record.at, record.sequence)
                 except UnusableError:
-                    exported.unusable += 1
+                    exported.unusable += inside
                     continue
-                for delivery in deliveries:
+                deliveries = credited(found, originals, of_nobody).deliveries
+                for delivery in deliveries if inside else ():
                     exported.lines += 1
                     value = msgspec.Raw(event.encode(delivery.event))
                     yield msgspec.json.encode(Line(delivery.topic, value)) + b"\n"
