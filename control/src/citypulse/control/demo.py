@@ -91,4 +91,5 @@ def _variables(what: Source, fed: Fed, truth: Path) -> dict[str, object]:
         "producer_journal_keep_hours": 24,
         "replay_config": {**what.replay, "play": {**what.replay["play"], "truth": str(truth)}},
         "spark_job_trigger_seconds": DEMO_TRIGGER_S,
+        "spark_job_tick_seconds": DEMO_TRIGGER_S,
     }
