@@ -12,7 +12,7 @@ from tests.system import System
 
 
 def _cell(tweets: int) -> dict[str, object]:
-    counts = dict.fromkeys(("originals", "replies", "quotes", "active_users", "unresolved"), 0)
+    counts = dict.fromkeys(("originals", "replies", "quotes", "retweets", "active_users", "unresolved"), 0)
     times = {"window_start": 1_790_000_100_000, "first_at": 1_790_000_100_000, "last_at": 1_790_000_100_001}
     return {"feed": "all", "country": "CA", "tweets": tweets, "users_sketch": b"", **counts, **times}
 

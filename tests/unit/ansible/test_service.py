@@ -168,6 +168,13 @@ def test_a_service_that_dies_is_not_waited_for_and_its_log_is_shown(bring, wait,
     assert "ERROR: the disk is made of cheese" in done.stdout
 
 
+def test_a_service_that_cannot_be_spawned_is_reported_with_the_cause(bring, wait, home):
+    bring(["/bin/true"], log=str(home))
+    done = wait("return 'not yet'")
+    assert done.returncode == 1
+    assert re.match(r"sleeper died \((BACKOFF|FATAL), .*EISDIR\), ", done.stdout)
+
+
 def test_an_exit_code_that_forbids_a_restart_is_death_at_once(bring, wait, home):
     bring(["/bin/sh", "-c", "echo a key is wrong; sleep 2; exit 2"])
     done = wait("return 'not yet'", deaths_allowed=100)

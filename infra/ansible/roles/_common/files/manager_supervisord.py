@@ -17,7 +17,7 @@ import xmlrpc.client
 OPEN_FILES = 100_000
 START_DEADLINE_S = 20
 RESTART_S = 3
-ALREADY_STARTED, NOT_RUNNING, BAD_NAME = 60, 70, 10
+SPAWN_ERROR, ALREADY_STARTED, NOT_RUNNING, BAD_NAME = 50, 60, 70, 10
 
 
 def ensure(settings, name, check):
@@ -42,9 +42,11 @@ def ensure(settings, name, check):
     try:
         supervisor.startProcess(name, False)
     except xmlrpc.client.Fault as fault:
-        if fault.faultCode != ALREADY_STARTED:
+        if fault.faultCode == ALREADY_STARTED:
+            return []
+        # Dead already, or not spawned: supervisord tries again, and who waits for the service tells of its deaths.
+        if fault.faultCode != SPAWN_ERROR:
             raise
-        return []
     return ["restart" if name in changed else "start"]
 
 
@@ -67,7 +69,10 @@ def state(settings, name):
 
 def _ending(row):
     """supervisord keeps no exit status of what ended before it was up, and tells 0."""
-    return f"exit status {row['exitstatus']}" if row["statename"] == "EXITED" else "soon after its start"
+    if row["statename"] == "EXITED":
+        return f"exit status {row['exitstatus']}"
+    error = row["spawnerr"]
+    return "soon after its start" if not error or error.startswith("Exited too quickly") else error
 
 
 def pids(settings):
