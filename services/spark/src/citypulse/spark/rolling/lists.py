@@ -42,6 +42,10 @@ class _Written(NamedTuple):
     rows: Sequence[Ranked]
 
 
+_ROWS_AT_A_TIME = 20_000
+"""So many rows are collected at most before they are sent."""
+
+
 class Lists:
     """The lists of one run, and what is known to stand in them."""
 
@@ -53,6 +57,8 @@ class Lists:
             Key(*row): None for row in session.execute(_LISTS.format(keyspace=config.keyspace))
         }
         """None where a list has rows that are not known."""
+        self._waiting: dict[Key, tuple[_Written, Any]] = {}
+        self._waiting_rows = 0
 
     def _prepare(self, text: str) -> PreparedStatement:
         statement = self._session.prepare(text.format(keyspace=self._keyspace))
@@ -64,8 +70,8 @@ class Lists:
         """Lists that have rows."""
         return set(self._written)
 
-    def write(self, key: Key, span: Range, rows: Sequence[Ranked], now: int) -> int:
-        """Bring a list up to date; returns how many of its rows were written.
+    def put(self, key: Key, span: Range, rows: Sequence[Ranked], now: int) -> int:
+        """Bring a list up to date, at the next `flush` at the latest; returns how many of its rows differ.
 
         Args:
             key: which list.
@@ -96,9 +102,24 @@ class Lists:
             if stands and (written is None or len(before) > len(rows)):
                 statement.add(self._tail, (*key, len(rows)))
         self._written[key] = None
-        execute_all(self._session, [(statement, None)], 1, self._cassandra.wait_seconds)
-        if rows:
-            self._written[key] = _Written(span, rows)
-        else:
-            del self._written[key]
+        self._waiting[key] = _Written(span, rows), statement
+        self._waiting_rows += len(changed)
+        if self._waiting_rows >= _ROWS_AT_A_TIME:
+            self.flush()
         return len(changed)
+
+    def flush(self) -> None:
+        """Send what was put; the lists side by side, for there are some thousands of mostly short ones.
+
+        Raises:
+            cassandra.DriverException: it could not be done in the configured time; what the lists hold is
+                then taken as not known.
+        """
+        waiting, self._waiting, self._waiting_rows = self._waiting, {}, 0
+        statements = [(statement, None) for _, statement in waiting.values()]
+        execute_all(self._session, statements, self._cassandra.concurrency, self._cassandra.wait_seconds)
+        for key, (written, _) in waiting.items():
+            if written.rows:
+                self._written[key] = written
+            else:
+                del self._written[key]

@@ -28,8 +28,9 @@ from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, Version
 _log = structlog.get_logger()
 
 _SHARE = 4
-"""A pause is at least so many times as long as the look before it, so that the ticker never takes more than a
-fifth of a core."""
+"""A pause is at least so many times as long as the processor worked for the look before it, and as long as
+the look was: so the ticker never takes more than a fifth of a core, nor keeps Cassandra busy for more than
+half of the time."""
 
 Cells = dict[CityKey, Cell]
 Found = dict[Pair, dict[int, Version]]
@@ -66,7 +67,7 @@ def _run(config: Config, batches: Any, metrics: Metrics, told: threading.Event) 
         while not told.wait(pause):
             with batches:
                 quiet = _clock()
-            began = time.monotonic()
+            began, worked = time.monotonic(), time.thread_time()
             try:
                 session = session or tables.wait(config.cassandra, told.is_set)
                 ticker = ticker or Ticker(session, config, metrics)
@@ -77,7 +78,7 @@ def _run(config: Config, batches: Any, metrics: Metrics, told: threading.Event) 
                 _log.warning("hours and ranks are behind: Cassandra did not answer", reason=str(error)[:300])
             took = time.monotonic() - began
             metrics.rolling_seconds.observe(took)
-            pause = max(config.tick_seconds, took * _SHARE)
+            pause = max(config.tick_seconds, took, (time.thread_time() - worked) * _SHARE)
     except BaseException:
         if not told.is_set():
             _log.exception("hours and ranks are no longer kept")
@@ -177,7 +178,8 @@ class Ticker:
                 rows += self._write_span(pair, span, one, first, moment, clock)
         for key in self._lists.keys:
             if Pair(key.feed, key.country) not in found:
-                self._lists.write(key, spans.Range(0, 0), (), clock)
+                self._lists.put(key, spans.Range(0, 0), (), clock)
+        self._lists.flush()
         self._metrics.rank_rows.inc(rows)
 
     def _write_span(
@@ -194,7 +196,7 @@ class Ticker:
                 counted = first is not None and first <= spans.day_before(windows).first
                 values = ranks.by_change(cells, totals.before) if counted else {}
             ranked = ranks.rank(values, cells, self._names.known)
-            rows += self._lists.write(Key(*pair, metric, span), windows, ranked, clock)
+            rows += self._lists.put(Key(*pair, metric, span), windows, ranked, clock)
         return rows
 
 
