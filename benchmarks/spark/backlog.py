@@ -92,7 +92,7 @@ def _batches(counting: Counting, records: int, skip: int = 0) -> list[dict[str, 
 
 
 def _all_batches(counting: Counting) -> list[dict[str, Any]]:
-    return [line for line in counting.log() if line["event"] == "batch"]
+    return [line for line in counting.log() if line.get("event") == "batch"]
 
 
 def _phases(batches: list[dict[str, Any]]) -> str:
