@@ -13,6 +13,8 @@ import requests
 import tweepy
 from kafka import KafkaProducer
 
+from citypulse.producer.stream.client import FIELDS
+
 TWEEPY_HOST = "https://api.twitter.com"
 
 
@@ -72,20 +74,7 @@ def main(base_url: str, token_file: str, brokers: str, topic: str, told: str) ->
             time.sleep(0.2)
 
     threading.Thread(target=tell, daemon=True).start()
-    loop.filter(
-        tweet_fields=["author_id", "created_at", "edit_history_tweet_ids", "geo", "referenced_tweets"],
-        expansions=["geo.place_id"],
-        place_fields=[
-            "contained_within",
-            "country",
-            "country_code",
-            "full_name",
-            "geo",
-            "id",
-            "name",
-            "place_type",
-        ],
-    )
+    loop.filter(**FIELDS)
 
 
 COUNTRIES = ("BR", "CA", "CN", "GB", "IN", "JP", "US", "NG", "EG", "MX", "ID", "PK", "TR", "RU", "FR", "DE")

@@ -1,7 +1,6 @@
 """A checkpoint seen from outside: how far it is, what is wrong with it, and what cannot change."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,11 @@ from citypulse.spark.counting import checkpoint
 from citypulse.spark.counting.checkpoint import Checkpoint, Logged
 from citypulse.spark.errors import BadInputError
 
-from .streams import local_spark
-
 OFFSETS = {"tweets": {"0": 5}, "tweets.vote": {"1": 6}}
 PROPERTIES = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.streaming.stateStore.providerClass": "org.x.RocksDBStateStoreProvider",
 }
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    with local_spark() as session:
-        yield session
 
 
 @pytest.fixture

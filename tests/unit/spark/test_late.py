@@ -1,7 +1,6 @@
 """What the stream drops or leaves out is found before its batch is committed."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,10 @@ from citypulse.spark.counting.leftover import Due
 from citypulse.spark.verify import records
 from citypulse.spark.verify.tally import Recount
 
-from .streams import APPENDED, appended, counted, local_spark
+from .streams import APPENDED, appended, counted
 from .tweets import CITIES, START, Tweet, lines, tweet
 
 MINUTE = 60_000
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    with local_spark() as session:
-        yield session
 
 
 class Looks:

@@ -1,6 +1,5 @@
 """The query on Spark itself, in this process, against the recount in plain Python."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,8 @@ from citypulse.spark.verify.compare import Comparison, compare, expected
 from citypulse.spark.verify.stored import KEYS, sketch_estimate
 from citypulse.spark.verify.tally import Recount
 
-from .streams import APPENDED, Cells, counted, local_spark
+from .streams import APPENDED, Cells, counted
 from .tweets import CITIES, START, lines, many, tweet
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    with local_spark() as session:
-        yield session
 
 
 def compared(cells: Cells, made: list) -> Comparison:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -27,21 +25,6 @@ def cell(users: set[int], tweets: int = 0, retweets: int | None = None, updated_
 
 
 user_sets = st.lists(st.sets(st.integers(-(2**63), 2**63 - 1), max_size=30), min_size=1, max_size=12)
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    session = (
-        SparkSession.builder.master("local[1]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        .config("spark.driver.memory", "512m")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
-    yield session
-    session.stop()
 
 
 class TestMerging:
