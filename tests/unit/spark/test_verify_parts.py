@@ -11,7 +11,7 @@ from kafka import TopicPartition
 from citypulse.spark.config import Config, Http
 from citypulse.spark.counting.query import PLAN
 from citypulse.spark.errors import BadInputError, StopError
-from citypulse.spark.verify import aside, hourly, job
+from citypulse.spark.verify import aside, hourly, job, ranked, rolled
 from citypulse.spark.verify.compare import expected
 from citypulse.spark.verify.explain import which
 from citypulse.spark.verify.tally import City, Post, Recount
@@ -138,6 +138,66 @@ class TestHours:
         again.add(post(99, HOUR + 1), "all", is_open=True)
         found = self.found(self.recount(), 50)
         assert hourly.compare(again, found, self.windows(50), (HOUR, 3 * HOUR - 1)).rows == 0
+
+
+class TestLists:
+    NOW = 3 * HOUR - 1
+    KEY = ("all", "CA", "tweets", "hour", 1)
+
+    def recount(self) -> Recount:
+        result = Recount()
+        for number in range(24):
+            result.add(post(number, HOUR + number * 300_000), "all", City("Montréal", 1.0, 2.0))
+        return result
+
+    def found(self, moment: int = NOW, updated_at: int = 50) -> dict[Any, dict[str, Any]]:
+        again = self.recount()
+        rows = rolled.ranks(again.cells, again.cities, moment)
+        return {key: {**row, "updated_at": updated_at} for key, row in rows.items()}
+
+    def windows(self, updated_at: int = 40) -> dict[Any, dict[str, Any]]:
+        return {("all", country, HOUR): {"updated_at": updated_at} for country in ("CA", "*")}
+
+    def test_that_are_right_are_compared(self) -> None:
+        result = ranked.compare(self.recount(), self.found(), self.windows(), None)
+        assert (result.differences, result.behind) == ([], set())
+        assert result.rows == len(self.found()) == 18
+
+    def test_that_differ_are_told(self) -> None:
+        found = self.found()
+        found[self.KEY]["tweets"] += 1
+        del found["all", "*", "retweets", "day", 1]
+        found["all", "GB", "tweets", "hour", 1] = found[self.KEY]
+        told = ranked.compare(self.recount(), found, self.windows(), None).differences
+        assert [(one.key[1], one.column) for one in told] == [("*", ""), ("CA", "tweets"), ("GB", "")]
+
+    def test_that_differ_and_are_older_than_a_window_are_behind(self) -> None:
+        found = self.found()
+        found[self.KEY]["tweets"] += 1
+        result = ranked.compare(self.recount(), found, self.windows(60), None)
+        assert (result.differences, result.behind, result.rows) == ([], {self.KEY[:4]}, 17)
+
+    def test_that_have_not_rolled_yet_are_behind(self) -> None:
+        found = self.found(self.NOW + 300_000)
+        found[self.KEY] = self.found()[self.KEY]
+        result = ranked.compare(self.recount(), found, self.windows(), None)
+        assert (result.differences, result.behind) == ([], {self.KEY[:4]})
+
+    def test_are_all_behind_before_the_first_look(self) -> None:
+        result = ranked.compare(self.recount(), {}, self.windows(), None)
+        assert {(one.feed, one.country) for one in result.behind} == {("all", "CA"), ("all", "*")}
+
+    def test_of_which_something_is_open_are_not_compared(self) -> None:
+        again = self.recount()
+        again.add(post(99, HOUR + 1), "all", is_open=True)
+        result = ranked.compare(again, self.found(), self.windows(), None)
+        # Only the lists of the day reach so far.
+        assert (result.differences, result.rows) == ([], 12)
+
+    def test_of_other_times_than_were_recounted_are_not_compared(self) -> None:
+        result = ranked.compare(self.recount(), self.found(), self.windows(), (HOUR, 3 * HOUR))
+        assert {key[3] for key in self.found()} == {"window", "hour", "day"}
+        assert (result.differences, result.rows) == ([], 12)
 
 
 def test_a_city_of_retweets_alone_has_its_name_in_its_rows_and_no_row_of_its_own() -> None:

@@ -17,11 +17,24 @@ from citypulse.spark import kept, tables, topics
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError, StopError
 from citypulse.spark.spans import Span
-from citypulse.spark.verify import aside, compare, hourly, job, names, pending, report, stored, topic
+from citypulse.spark.verify import (
+    aside,
+    compare,
+    hourly,
+    job,
+    names,
+    pending,
+    ranked,
+    report,
+    stored,
+    topic,
+)
 from citypulse.spark.verify.tally import WINDOW_MS, Recount
 
 _WINDOWS = ("city_windows", "country_windows", "windows_by_country")
 _LOOK_SECONDS = 1.0
+_LOOKS = 2
+"""Of the ticker: so many of its pauses a list that differs is given to be written again."""
 
 
 class _Snapshot(NamedTuple):
@@ -97,6 +110,7 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
         result.differences += differences
         if not result.differing:
             _add_hours(config, session, counted.recount, span, deadline, result, out)
+            _add_ranks(config, session, counted.recount, span, deadline, result, out)
     report.show(out, result)
     _tell_open(out, counted, seen.due)
     if result.differing:
@@ -179,6 +193,37 @@ def _add_hours(
     result.differences += hours.differences
     if hours.behind:
         out.print(f"{len(hours.behind)} hours are behind their windows, and were not compared")
+
+
+def _add_ranks(
+    config: Config,
+    session: Session,
+    recount: Recount,
+    span: Span | None,
+    deadline: float,
+    result: compare.Comparison,
+    out: Console,
+) -> None:
+    """Compare the lists too; until the deadline they may be behind, and they may be read while they roll."""
+    rolls = time.monotonic() + _LOOKS * config.tick_seconds
+    while True:
+        windows = stored.read(session, config.keyspace, "country_windows")
+        found = ranked.read(session, config.keyspace)
+        if found is None:
+            return
+        ranks = ranked.compare(recount, found, windows, span)
+        now = time.monotonic()
+        if not ranks.differences and (not ranks.behind or now > deadline):
+            break
+        if ranks.differences and now > max(deadline, rolls):
+            break
+        time.sleep(_LOOK_SECONDS)
+    result.rows[ranked.TABLE] = len(found)
+    result.cells += ranks.cells
+    result.differing += len(ranks.differences)
+    result.differences += ranks.differences
+    if ranks.behind:
+        out.print(f"{len(ranks.behind)} lists are behind their windows, and were not compared")
 
 
 def _whole_windows(span: Span | None, whole_after: int | None, out: Console) -> Span | None:

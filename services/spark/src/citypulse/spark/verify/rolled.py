@@ -76,36 +76,38 @@ def ranks(cells: Cells, cities: Mapping[CityKey, City], now: int) -> Rows:
     """
     running = now - now % _WINDOW + _WINDOW
     result: Rows = {}
-    by_feed: dict[str, dict[CellKey, Cell]] = defaultdict(dict)
+    first: dict[str, int] = {}
+    of_cities: dict[tuple[str, str], dict[CellKey, Cell]] = defaultdict(dict)
     for key, cell in cells.items():
-        by_feed[key[0]][key] = cell
-    for feed, mine in by_feed.items():
-        first = min(start for _, country, _, start in mine if country == _ALL_COUNTRIES)
-        for country in {key[1] for key in mine}:
-            for span, length in _LENGTHS.items():
-                for metric in ("tweets", "retweets", "active_users", "change"):
-                    end = running - _WINDOW if span == "window" or metric == "change" else running
-                    rows = _list(mine, cities, country, metric, end - length, end, first)
-                    for number, row in enumerate(rows, 1):
-                        result[feed, country, metric, span, number] = row
+        feed, country, city_id, start = key
+        if city_id:
+            of_cities[feed, country][key] = of_cities[feed, _ALL_COUNTRIES][key] = cell
+        elif country == _ALL_COUNTRIES:
+            first[feed] = min(start, first.get(feed, start))
+    for (feed, country), mine in of_cities.items():
+        for span, length in _LENGTHS.items():
+            for metric in ("tweets", "retweets", "active_users", "change"):
+                end = running - _WINDOW if span == "window" or metric == "change" else running
+                rows = _list(mine, cities, metric, end - length, end, first[feed])
+                for number, row in enumerate(rows, 1):
+                    result[feed, country, metric, span, number] = row
     return result
 
 
 def _list(
     cells: Cells,
     cities: Mapping[CityKey, City],
-    country: str,
     metric: str,
     begin: int,
     end: int,
     first: int,
 ) -> list[dict[str, Any]]:
     """The rows of one list, in their order."""
-    spanned = _spanned(cells, country, begin, end)
+    spanned = _spanned(cells, begin, end)
     if metric == "change":
         if first > begin - _DAY:
             return []
-        before = _spanned(cells, country, begin - _DAY, end - _DAY)
+        before = _spanned(cells, begin - _DAY, end - _DAY)
         values = {
             city: _tweets(spanned.get(city, ())) - _tweets(before.get(city, ()))
             for city in spanned.keys() | before.keys()
@@ -128,12 +130,12 @@ def _list(
     return rows
 
 
-def _spanned(cells: Cells, country: str, begin: int, end: int) -> dict[CityKey, list[Cell]]:
-    """The windows of each city of a country, or of all countries, that start within a time."""
+def _spanned(cells: Cells, begin: int, end: int) -> dict[CityKey, list[Cell]]:
+    """The windows of each city that start within a time."""
     found: dict[CityKey, list[Cell]] = defaultdict(list)
-    for (_, its_country, city_id, start), cell in cells.items():
-        if city_id and country in (its_country, _ALL_COUNTRIES) and begin <= start < end:
-            found[its_country, city_id].append(cell)
+    for (_, country, city_id, start), cell in cells.items():
+        if begin <= start < end:
+            found[country, city_id].append(cell)
     return found
 
 

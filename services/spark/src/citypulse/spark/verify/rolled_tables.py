@@ -27,8 +27,9 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def read(session: Session, keyspace: str, table: str) -> Rows:
-    """All rows of a table, without those of hours that only say what was not received."""
-    columns = ", ".join((*KEYS[table], *COLUMNS[table]))
+    """All rows of a table, with their `updated_at`, without those of hours that only say what was not
+    received."""
+    columns = ", ".join((*KEYS[table], *COLUMNS[table], "updated_at"))
     result: Rows = {}
     for row in session.execute(f"SELECT {columns} FROM {keyspace}.{table}"):  # noqa: S608 - names of our own
         values = {name: _milliseconds(value) for name, value in row._asdict().items()}

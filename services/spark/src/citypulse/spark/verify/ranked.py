@@ -1,0 +1,113 @@
+"""The lists of cities against the same recount.
+
+A list is written some time after the windows that it counts, and rolls with the clock: all lists together
+tell of which moment they are. One that is of another moment, or whose windows have changed since it was
+written, is said to be behind when it differs.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from cassandra import InvalidRequest
+from cassandra.cluster import Session
+
+from citypulse.spark.spans import Span
+from citypulse.spark.verify import rolled, rolled_tables
+from citypulse.spark.verify.compare import Difference
+from citypulse.spark.verify.stored import Rows
+from citypulse.spark.verify.tally import Recount
+
+TABLE = "city_ranks"
+DAY_MS = 86_400_000
+
+
+class ListKey(NamedTuple):
+    """Of one list."""
+
+    feed: str
+    country: str
+    metric: str
+    span: str
+
+
+class Ranks(msgspec.Struct):
+    """How the comparison came out."""
+
+    rows: int = 0
+    cells: int = 0
+    behind: set[ListKey] = msgspec.field(default_factory=set)
+    """Lists that are yet to be written again."""
+    differences: list[Difference] = msgspec.field(default_factory=list)
+
+
+def read(session: Session, keyspace: str) -> Rows | None:
+    """All rows of all lists; None where there is no such table."""
+    try:
+        return rolled_tables.read(session, keyspace, TABLE)
+    except InvalidRequest:
+        return None
+
+
+def compare(recount: Recount, found: Rows, windows: Rows, span: Span | None) -> Ranks:
+    """Hold lists against the recount, where nothing of what they count is open.
+
+    Args:
+        recount: of all windows of the span.
+        found: as `read` gives them.
+        windows: the rows of `country_windows`.
+        span: what was recounted: lists of other times are not looked at; None for everything.
+    """
+    have = _lists(found)
+    ends = [
+        row["span_end"]
+        for (_, _, metric, of, _), row in found.items()
+        if metric != "change" and of != "window"
+    ]
+    if not ends:
+        return Ranks(behind={ListKey(feed, country, "", "") for feed, country, _, _ in recount.cells})
+    wanted = _lists(rolled.ranks(recount.cells, recount.cities, max(ends) - 1))
+    # One look writes all lists of a country that are to change.
+    written: dict[tuple[str, str], int] = {}
+    for (feed, country, *_), row in found.items():
+        written[feed, country] = max(written.get((feed, country), 0), row["updated_at"])
+    newest: dict[tuple[str, str], int] = {}
+    for (feed, country, _), row in windows.items():
+        newest[feed, country] = max(newest.get((feed, country), 0), row["updated_at"] or 0)
+    open_windows: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for feed, country, _, start in recount.settled:
+        open_windows[feed, country].add(start)
+    result = Ranks()
+    for key in sorted(wanted.keys() | have.keys()):
+        want, there = wanted.get(key, {}), have.get(key, {})
+        begin, end = _times(want or there)
+        since = begin - DAY_MS if key.metric == "change" else begin
+        if span is not None and not (key.metric != "change" and span[0] <= begin and end <= span[1]):
+            continue
+        if any(since <= start < end for start in open_windows[key.feed, key.country]):
+            continue
+        differences = list(rolled_tables.differences({TABLE: want}, {TABLE: there}))
+        pair = key.feed, key.country
+        if differences and (
+            written.get(pair, 0) < newest.get(pair, 0) or (there and _times(there) != (begin, end))
+        ):
+            result.behind.add(key)
+            continue
+        result.rows += len(want)
+        result.cells += len(want) * len(rolled_tables.COLUMNS[TABLE])
+        result.differences += differences
+    return result
+
+
+def _lists(rows: Rows) -> dict[ListKey, Rows]:
+    lists: dict[ListKey, Rows] = defaultdict(dict)
+    for key, row in rows.items():
+        lists[ListKey(*key[:4])][key] = row
+    return lists
+
+
+def _times(rows: Mapping[Any, Mapping[str, Any]]) -> tuple[int, int]:
+    """Beginning and end of what a list counts."""
+    row = next(iter(rows.values()))
+    return row["span_start"], row["span_end"]
