@@ -44,7 +44,7 @@ def ensure(settings, name, check):
     except xmlrpc.client.Fault as fault:
         if fault.faultCode == ALREADY_STARTED:
             return []
-        # Dead already, or not spawned: supervisord tries again, and who waits for the service tells of its deaths.
+        # Dead already, or not spawned: supervisord tries again, and who waits for it tells of its deaths.
         if fault.faultCode != SPAWN_ERROR:
             raise
     return ["restart" if name in changed else "start"]
