@@ -15,8 +15,8 @@ from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 
 STOP_DEADLINE_S = 120.0
-_ALREADY_STARTED = 60
-"""supervisord's code of that fault."""
+_ABNORMAL_TERMINATION, _SPAWN_ERROR, _ALREADY_STARTED = 40, 50, 60
+"""supervisord's codes of these faults."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,16 @@ def find(inst: Installation, name: str) -> Service:
 
 
 def start(inst: Installation, name: str) -> None:
-    """Start one service that stands still; nothing happens when it runs."""
+    """Start one service that stands still; nothing happens when it runs. One that dies at its start is tried
+    again by its manager, so whoever needs it waits for it."""
     if find(inst, name).running:
         return
     try:
         _supervisor(inst).startProcess(name, True)
     except xmlrpc.client.Fault as fault:
-        # Its manager was about to start it by itself.
-        if fault.faultCode != _ALREADY_STARTED:
+        # Its manager was about to start it by itself, or goes on trying: a broker that was killed, say, is
+        # refused by ZooKeeper until its old session has expired.
+        if fault.faultCode not in (_ABNORMAL_TERMINATION, _SPAWN_ERROR, _ALREADY_STARTED):
             raise
 
 
