@@ -99,29 +99,6 @@ class TestWhatIsWrongIsPutRight:
         assert reprocess(job, "--last", "6h", "--country", "CA", "--feed", "all") == 0
         assert job.verify() == 0
 
-    def test_hours_of_a_recount_that_broke_off_before_them_are_put_right(self, job: Counting) -> None:
-        row = job.rows("SELECT * FROM {keyspace}.city_hours")[0]
-        where = "feed = %s AND country = %s AND city_id = %s AND hour_start = %s"
-        job.rows(
-            f"UPDATE {{keyspace}}.city_hours SET tweets = 77 WHERE {where}",
-            *(row.feed, row.country, row.city_id, row.hour_start),
-        )
-        assert job.verify() == Exit.FAULT
-        # Its windows are right, so that a recount finds nothing to do; what it had begun is on the list.
-        window = job.rows(
-            "SELECT window_start FROM {keyspace}.city_windows"
-            " WHERE feed = %s AND country = %s AND city_id = %s AND window_start >= %s",
-            *(row.feed, row.country, row.city_id, row.hour_start),
-        )[-1]
-        job.rows(
-            "INSERT INTO {keyspace}.recounts_due (reason, window_start, feed, country, noted_at)"
-            " VALUES ('recount', %s, %s, %s, toTimestamp(now()))",
-            *(window.window_start, row.feed, row.country),
-        )
-        assert reprocess(job, "--due") == 0
-        job.until("the recount list to be empty", lambda: not job.due())
-        assert job.verify() == 0
-
     def test_dropped_tables_come_back(self, job: Counting) -> None:
         job.stop()
         for table in WINDOWS:
