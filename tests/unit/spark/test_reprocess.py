@@ -130,13 +130,10 @@ class TestTheList:
         due.Due("checkpoint", 9 * WINDOW, "*", "*", 9),
     )
 
-    def nothing(self, feed: str, country: str, hours: set[int]) -> None:
-        raise AssertionError("there was no broken recount")
-
     def cleared(self, monkeypatch: pytest.MonkeyPatch, request: Request, outcome: Outcome) -> list[Any]:
         ran: list[Any] = []
         monkeypatch.setattr(due, "execute_all", lambda _s, todo, *_: ran.extend(one[1] for one in todo))
-        due.clear(Session(), Config(), self.LISTED, request, outcome, self.nothing)
+        due.clear(Session(), Config(), self.LISTED, request, outcome)
         return ran
 
     def test_what_was_recounted_goes_with_the_timestamp_it_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,24 +159,6 @@ class TestTheList:
         request = Request((0, 10 * WINDOW))
         assert self.cleared(monkeypatch, request, Outcome(STAMP)) == []
         assert self.cleared(monkeypatch, request, Outcome(STAMP, done=(0, 10 * WINDOW), newer=1)) == []
-
-    def test_hours_of_a_broken_recount_are_merged_again_before_it_is_taken_off(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        happened: list[Any] = []
-        monkeypatch.setattr(due, "execute_all", lambda _s, todo, *_: happened.append(len(todo)))
-        listed = [
-            due.Due("recount", n * WINDOW, "all", country, 7) for n in (0, 1, 12) for country in ("*", "CA")
-        ]
-        due.clear(
-            Session(),
-            Config(),
-            listed,
-            Request((0, 13 * WINDOW)),
-            Outcome(STAMP, done=(0, 13 * WINDOW)),
-            lambda feed, country, hours: happened.append((feed, country, hours)),
-        )
-        assert happened == [("all", "*", {0, 12 * WINDOW}), ("all", "CA", {0, 12 * WINDOW}), 6]
 
 
 class TestJournals:

@@ -66,7 +66,7 @@ def _look(
         def rebuild(feed: str, country: str, hours: set[int]) -> None:
             rolling.rebuild(session, config, feed, country, hours)
 
-        outcome = due.work(config, spark, session, rebuild)
+        outcome = due.work(config, spark, session, rebuild=rebuild)
         told = outcome.told.values() if outcome else ()
         changed = sum(one.changed + one.added + one.removed for one in told)
         _log.info("windows were recounted", windows=len(ready - tried), cells_changed=changed)

@@ -49,10 +49,10 @@ def reprocess(config: Config, request: run.Request | None) -> None:
                 rolling.rebuild(session, config, feed, country, hours)
 
             if request is None:
-                outcome = due.work(config, spark, session, rebuild, progress)
+                outcome = due.work(config, spark, session, progress, rebuild)
             else:
                 outcome = run.run(config, spark, session, request, progress, rebuild)
-                due.clear(session, config, listed, request, outcome, rebuild)
+                due.clear(session, config, listed, request, outcome)
         left = len(due.read(session, config))
     except (DriverException, NoHostAvailable, PySparkException) as error:
         reason = str(error).strip().partition("\n")[0][:500]

@@ -7,7 +7,6 @@ so a note that is made meanwhile stays.
 
 # ruff: noqa: S608 - a keyspace cannot be a parameter in CQL; its name is checked by the configuration
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,12 +15,12 @@ from pyspark.sql import SparkSession
 
 from citypulse.spark import spans
 from citypulse.spark.config import Config
-from citypulse.spark.reprocess import begun, watch
 from citypulse.spark.reprocess import run as runs
+from citypulse.spark.reprocess import watch
 from citypulse.spark.reprocess.apply import WINDOW_MS
 from citypulse.spark.tables import execute_all
 
-REASONS = ("late", "gap", "checkpoint", "retention", begun.REASON)
+REASONS = ("late", "gap", "checkpoint", "retention")
 """Partitions of the list."""
 
 
@@ -50,8 +49,8 @@ def work(
     config: Config,
     spark: SparkSession,
     session: Session,
-    rebuild: runs.Rebuild,
     progress: watch.Progress = watch.silent,
+    rebuild: runs.Rebuild | None = None,
 ) -> runs.Outcome | None:
     """Recount every window of the list that can be, in one pass over the topics.
 
@@ -72,17 +71,12 @@ def work(
     span = min(windows), max(windows) + WINDOW_MS
     request = runs.Request(span, windows=windows, reason=reasons)
     outcome = runs.run(config, spark, session, request, progress, rebuild)
-    clear(session, config, listed, request, outcome, rebuild)
+    clear(session, config, listed, request, outcome)
     return outcome
 
 
 def clear(
-    session: Session,
-    config: Config,
-    listed: Sequence[Due],
-    request: runs.Request,
-    outcome: runs.Outcome,
-    rebuild: runs.Rebuild,
+    session: Session, config: Config, listed: Sequence[Due], request: runs.Request, outcome: runs.Outcome
 ) -> int:
     """Take off the list what was recounted; returns how many rows.
 
@@ -90,31 +84,21 @@ def clear(
         listed: as it was read before the recount began.
         request: what was asked for.
         outcome: what became of it.
-        rebuild: called for the hours of recounts that did not come to their end.
     """
     if request.dry_run or outcome.newer:
         return 0
-    done = [
-        one
-        for one in listed
-        if outcome.covers(one.window_start)
-        and (request.windows is None or one.window_start in request.windows)
-        and request.feed in (None, one.feed)
-        and request.country in (None, one.country)
-    ]
-    broken: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for one in done:
-        if one.reason == begun.REASON:
-            broken[one.feed, one.country].add(one.window_start // runs.HOUR_MS * runs.HOUR_MS)
-    for (feed, country), hours in broken.items():
-        rebuild(feed, country, hours)
     delete = session.prepare(
         f"DELETE FROM {config.keyspace}.recounts_due USING TIMESTAMP ?"
         " WHERE reason = ? AND window_start = ? AND feed = ? AND country = ?"
     )
     delete.is_idempotent = True
     todo: list[tuple[Any, Any]] = [
-        (delete, (one.written, one.reason, one.window_start, one.feed, one.country)) for one in done
+        (delete, (one.written, one.reason, one.window_start, one.feed, one.country))
+        for one in listed
+        if outcome.covers(one.window_start)
+        and (request.windows is None or one.window_start in request.windows)
+        and request.feed in (None, one.feed)
+        and request.country in (None, one.country)
     ]
     execute_all(session, todo, config.cassandra.concurrency, config.cassandra.wait_seconds)
     return len(todo)

@@ -18,7 +18,7 @@ from citypulse.spark.counting.gaps import Missing
 from citypulse.spark.counting.names import Names
 from citypulse.spark.counting.reception import Gaps
 from citypulse.spark.errors import StopError
-from citypulse.spark.reprocess import apply, begun, cells, changes, coverage, live, source, watch
+from citypulse.spark.reprocess import apply, cells, changes, coverage, live, source, watch
 from citypulse.spark.reprocess.changes import Before, CellKey, FeedCountry, Told
 from citypulse.spark.spans import Span
 
@@ -68,8 +68,8 @@ def run(
     spark: SparkSession,
     session: Session,
     request: Request,
-    progress: watch.Progress,
-    rebuild: Rebuild,
+    progress: watch.Progress = watch.silent,
+    rebuild: Rebuild | None = None,
 ) -> Outcome:
     """Recount, and write what differs.
 
@@ -129,7 +129,7 @@ def _compare(
     counted: DataFrame,
     outcome: Outcome,
     progress: watch.Progress,
-    rebuild: Rebuild,
+    rebuild: Rebuild | None,
 ) -> None:
     """Hour by hour, so that a long span needs no more memory than a short one."""
     hour = F.floor(F.col("window_start") / HOUR_MS).alias("hour")
@@ -149,13 +149,11 @@ def _compare(
         changes.merge(outcome.told, changed.told)
         if request.dry_run:
             continue
-        begun.note(session, config, changed.told, outcome.stamp)
         apply.apply(session, config, changed, names, missing, outcome.stamp)
         apply.note(session, config, outcome.told, why, outcome.stamp)
         for (feed, country), told in changed.told.items():
-            if told.any:
+            if rebuild and told.any:
                 rebuild(feed, country, {window // HOUR_MS * HOUR_MS for window in told.windows})
-        begun.clear(session, config, changed.told, outcome.stamp)
     progress("comparing hours", len(found), len(found))
 
 
