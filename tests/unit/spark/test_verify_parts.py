@@ -159,7 +159,7 @@ class TestLists:
         return {("all", country, HOUR): {"updated_at": updated_at} for country in ("CA", "*")}
 
     def test_that_are_right_are_compared(self) -> None:
-        result = ranked.compare(self.recount(), self.found(), self.windows(), None)
+        result = ranked.compare(self.recount(), self.found(), self.windows(), self.windows(), None)
         assert (result.differences, result.behind) == ([], set())
         assert result.rows == len(self.found()) == 18
 
@@ -168,36 +168,47 @@ class TestLists:
         found[self.KEY]["tweets"] += 1
         del found["all", "*", "retweets", "day", 1]
         found["all", "GB", "tweets", "hour", 1] = found[self.KEY]
-        told = ranked.compare(self.recount(), found, self.windows(), None).differences
+        told = ranked.compare(self.recount(), found, self.windows(), self.windows(), None).differences
         assert [(one.key[1], one.column) for one in told] == [("*", ""), ("CA", "tweets"), ("GB", "")]
 
     def test_that_differ_and_are_older_than_a_window_are_behind(self) -> None:
         found = self.found()
         found[self.KEY]["tweets"] += 1
-        result = ranked.compare(self.recount(), found, self.windows(60), None)
+        result = ranked.compare(self.recount(), found, self.windows(60), self.windows(60), None)
         assert (result.differences, result.behind, result.rows) == ([], {self.KEY[:4]}, 17)
 
     def test_that_have_not_rolled_yet_are_behind(self) -> None:
         found = self.found(self.NOW + 300_000)
         found[self.KEY] = self.found()[self.KEY]
-        result = ranked.compare(self.recount(), found, self.windows(), None)
+        result = ranked.compare(self.recount(), found, self.windows(), self.windows(), None)
         assert (result.differences, result.behind) == ([], {self.KEY[:4]})
 
     def test_are_all_behind_before_the_first_look(self) -> None:
-        result = ranked.compare(self.recount(), {}, self.windows(), None)
+        result = ranked.compare(self.recount(), {}, self.windows(), self.windows(), None)
         assert {(one.feed, one.country) for one in result.behind} == {("all", "CA"), ("all", "*")}
 
     def test_of_which_something_is_open_are_not_compared(self) -> None:
         again = self.recount()
         again.add(post(99, HOUR + 1), "all", is_open=True)
-        result = ranked.compare(again, self.found(), self.windows(), None)
+        result = ranked.compare(again, self.found(), self.windows(), self.windows(), None)
         # Only the lists of the day reach so far.
         assert (result.differences, result.rows) == ([], 12)
 
     def test_of_other_times_than_were_recounted_are_not_compared(self) -> None:
-        result = ranked.compare(self.recount(), self.found(), self.windows(), (HOUR, 3 * HOUR))
+        result = ranked.compare(
+            self.recount(), self.found(), self.windows(), self.windows(), (HOUR, 3 * HOUR)
+        )
         assert {key[3] for key in self.found()} == {"window", "hour", "day"}
         assert (result.differences, result.rows) == ([], 12)
+
+    def test_of_a_country_that_was_counted_on_since_are_behind(self) -> None:
+        found = self.found()
+        found[self.KEY]["tweets"] += 1
+        windows = self.windows() | {("all", "CA", HOUR): {"updated_at": 45}}
+        result = ranked.compare(self.recount(), found, windows, self.windows(), None)
+        assert (result.differences, {key[1] for key in result.behind}) == ([], {"CA"})
+        later = (2 * HOUR, 3 * HOUR)
+        assert ranked.compare(self.recount(), found, windows, self.windows(), later).differences
 
 
 def test_a_city_of_retweets_alone_has_its_name_in_its_rows_and_no_row_of_its_own() -> None:

@@ -110,7 +110,8 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
         result.differences += differences
         if not result.differing:
             _add_hours(config, session, counted.recount, span, deadline, result, out)
-            _add_ranks(config, session, counted.recount, span, deadline, result, out)
+            before = seen.found["country_windows"]
+            _add_ranks(config, session, counted.recount, before, span, deadline, result, out)
     report.show(out, result)
     _tell_open(out, counted, seen.due)
     if result.differing:
@@ -199,6 +200,7 @@ def _add_ranks(
     config: Config,
     session: Session,
     recount: Recount,
+    before: stored.Rows,
     span: Span | None,
     deadline: float,
     result: compare.Comparison,
@@ -207,11 +209,11 @@ def _add_ranks(
     """Compare the lists too; until the deadline they may be behind, and they may be read while they roll."""
     rolls = time.monotonic() + _LOOKS * config.tick_seconds
     while True:
-        windows = stored.read(session, config.keyspace, "country_windows")
         found = ranked.read(session, config.keyspace)
         if found is None:
             return
-        ranks = ranked.compare(recount, found, windows, span)
+        windows = stored.read(session, config.keyspace, "country_windows")
+        ranks = ranked.compare(recount, found, windows, before, span)
         now = time.monotonic()
         if not ranks.differences and (not ranks.behind or now > deadline):
             break

@@ -50,13 +50,15 @@ def read(session: Session, keyspace: str) -> Rows | None:
         return None
 
 
-def compare(recount: Recount, found: Rows, windows: Rows, span: Span | None) -> Ranks:
+def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Span | None) -> Ranks:
     """Hold lists against the recount, where nothing of what they count is open.
 
     Args:
         recount: of all windows of the span.
         found: as `read` gives them.
-        windows: the rows of `country_windows`.
+        windows: the rows of `country_windows`, read after the lists.
+        before: the same when the recount was made: a country that has changed since has lists that may count
+            what the recount does not know.
         span: what was recounted: lists of other times are not looked at; None for everything.
     """
     have = _lists(found)
@@ -75,6 +77,7 @@ def compare(recount: Recount, found: Rows, windows: Rows, span: Span | None) -> 
     newest: dict[tuple[str, str], int] = {}
     for (feed, country, _), row in windows.items():
         newest[feed, country] = max(newest.get((feed, country), 0), row["updated_at"] or 0)
+    moved = {key[:2] for key, row in windows.items() if _changed(key, row, before, span)}
     open_windows: dict[tuple[str, str], set[int]] = defaultdict(set)
     for feed, country, _, start in recount.settled:
         open_windows[feed, country].add(start)
@@ -87,8 +90,11 @@ def compare(recount: Recount, found: Rows, windows: Rows, span: Span | None) -> 
             continue
         if any(since <= start < end for start in open_windows[key.feed, key.country]):
             continue
-        differences = list(rolled_tables.differences({TABLE: want}, {TABLE: there}))
         pair = key.feed, key.country
+        if pair in moved:
+            result.behind.add(key)
+            continue
+        differences = list(rolled_tables.differences({TABLE: want}, {TABLE: there}))
         if differences and (
             written.get(pair, 0) < newest.get(pair, 0) or (there and _times(there) != (begin, end))
         ):
@@ -98,6 +104,12 @@ def compare(recount: Recount, found: Rows, windows: Rows, span: Span | None) -> 
         result.cells += len(want) * len(rolled_tables.COLUMNS[TABLE])
         result.differences += differences
     return result
+
+
+def _changed(key: Any, row: Mapping[str, Any], before: Rows, span: Span | None) -> bool:
+    if span is not None and not span[0] <= key[2] < span[1]:
+        return False
+    return key not in before or before[key]["updated_at"] != row["updated_at"]
 
 
 def _lists(rows: Rows) -> dict[ListKey, Rows]:
