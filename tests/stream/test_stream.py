@@ -52,7 +52,7 @@ class TestSpend:
         )
         # What was read last may still be on its way to the disk.
         producer.wait_for("the posts on disk", lambda: producer.metric("accepted_total") >= 300)
-        accepted = producer.metric("received_total")
+        received = producer.metric("received_total")
         assert "reading stops when the limit is reached" in producer.log(
             "spend: reading stops when the limit is reached"
         )
@@ -62,7 +62,7 @@ class TestSpend:
         assert not producer.ready()
         assert producer.metric("spend_usd", period="day") >= 3
         time.sleep(1)
-        assert producer.metric("accepted_total") == producer.metric("received_total") == accepted
+        assert producer.metric("accepted_total") == producer.metric("received_total") == received
         # A restart must not give the money twice.
         producer.stop()
         producer.start()

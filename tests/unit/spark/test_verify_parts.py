@@ -11,8 +11,8 @@ from kafka import TopicPartition
 from citypulse.spark.config import Config, Http
 from citypulse.spark.counting.query import PLAN
 from citypulse.spark.errors import BadInputError, StopError
-from citypulse.spark.verify import aside, hourly, job, ranked, rolled
-from citypulse.spark.verify.compare import expected
+from citypulse.spark.verify import aside, hourly, job, ranked, report, rolled
+from citypulse.spark.verify.compare import Comparison, Difference, expected
 from citypulse.spark.verify.explain import which
 from citypulse.spark.verify.tally import City, Post, Recount
 
@@ -156,7 +156,7 @@ class TestLists:
         return {key: {**row, "updated_at": updated_at} for key, row in rows.items()}
 
     def windows(self, updated_at: int = 40) -> dict[Any, dict[str, Any]]:
-        return {("all", country, HOUR): {"updated_at": updated_at} for country in ("CA", "*")}
+        return {("all", country, 2 * HOUR): {"updated_at": updated_at} for country in ("CA", "*")}
 
     def test_that_are_right_are_compared(self) -> None:
         result = ranked.compare(self.recount(), self.found(), self.windows(), self.windows(), None)
@@ -201,14 +201,26 @@ class TestLists:
         assert {key[3] for key in self.found()} == {"window", "hour", "day"}
         assert (result.differences, result.rows) == ([], 12)
 
-    def test_of_a_country_that_was_counted_on_since_are_behind(self) -> None:
+    def test_that_are_older_than_a_window_they_do_not_count_are_told(self) -> None:
         found = self.found()
         found[self.KEY]["tweets"] += 1
-        windows = self.windows() | {("all", "CA", HOUR): {"updated_at": 45}}
+        windows = self.windows() | {("all", "CA", HOUR - 300_000): {"updated_at": 60}}
+        (difference,) = ranked.compare(self.recount(), found, windows, windows, None).differences
+        assert difference.key == self.KEY
+
+    def test_of_a_window_that_was_written_since_are_open(self) -> None:
+        found = self.found()
+        found[self.KEY]["tweets"] += 1
+        windows = self.windows() | {("all", "CA", 2 * HOUR): {"updated_at": 45}}
         result = ranked.compare(self.recount(), found, windows, self.windows(), None)
-        assert (result.differences, {key[1] for key in result.behind}) == ([], {"CA"})
-        later = (2 * HOUR, 3 * HOUR)
-        assert ranked.compare(self.recount(), found, windows, self.windows(), later).differences
+        assert (result.differences, result.behind) == ([], set())
+        assert {key[1] for key in result.open} == {"CA"}
+        assert self.KEY[:4] in result.open
+
+    def test_are_not_due_where_no_city_is(self) -> None:
+        again = Recount()
+        again.add(Post(1, HOUR, 1, frozenset(), "CA", None), "all")
+        assert ranked.compare(again, {}, self.windows(), self.windows(), None) == ranked.Ranks()
 
 
 def test_a_city_of_retweets_alone_has_its_name_in_its_rows_and_no_row_of_its_own() -> None:
@@ -244,3 +256,18 @@ class TestWhatIsSetAside:
         later = {("tweets", 0, 5): "future", ("other", 0, 1): "future"}
         assert self.differing(later, {}) == []
         assert self.differing(later, later) == []
+
+
+def test_the_key_of_a_difference_shows_times_as_such_and_ranks_as_numbers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    key = ("all", "CA", "tweets", "hour", 2)
+    differences = [
+        Difference("city_ranks", key, "tweets", 1, 2),
+        Difference("x", ("CA", HOUR * 500_000), "", 1, 2),
+    ]
+    report.show(report.console(), Comparison(differing=2, differences=differences))
+    said = capsys.readouterr().out
+    assert "all CA tweets hour 2 " in said
+    assert "CA 2027-01-15 08:00:00" in said

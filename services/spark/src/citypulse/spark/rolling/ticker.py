@@ -28,9 +28,9 @@ from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, Version
 _log = structlog.get_logger()
 
 _SHARE = 4
-"""A pause is at least so many times as long as the processor worked for the look before it, and as long as
-the look was: so the ticker never takes more than a fifth of a core, nor keeps Cassandra busy for more than
-half of the time."""
+"""A pause is at least so many times as long as this thread worked for the look before it, and as long as the
+look was: so the thread never takes more than a fifth of a core (the driver's own thread, which sends and
+receives for it, comes on top), and half of the time Cassandra is not asked."""
 
 Cells = dict[CityKey, Cell]
 Found = dict[Pair, dict[int, Version]]

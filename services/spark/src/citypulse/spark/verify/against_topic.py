@@ -20,21 +20,18 @@ from citypulse.spark.spans import Span
 from citypulse.spark.verify import (
     aside,
     compare,
-    hourly,
     job,
+    made_of_windows,
     names,
     pending,
-    ranked,
     report,
     stored,
     topic,
 )
-from citypulse.spark.verify.tally import WINDOW_MS, Recount
+from citypulse.spark.verify.tally import WINDOW_MS
 
 _WINDOWS = ("city_windows", "country_windows", "windows_by_country")
 _LOOK_SECONDS = 1.0
-_LOOKS = 2
-"""Of the ticker: so many of its pauses a list that differs is given to be written again."""
 
 
 class _Snapshot(NamedTuple):
@@ -109,9 +106,10 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
         result.differing += len(differences)
         result.differences += differences
         if not result.differing:
-            _add_hours(config, session, counted.recount, span, deadline, result, out)
             before = seen.found["country_windows"]
-            _add_ranks(config, session, counted.recount, before, span, deadline, result, out)
+            made = made_of_windows.Made(config, session, counted.recount, before, span)
+            for words in made.compare(deadline, result):
+                out.print(words)
     report.show(out, result)
     _tell_open(out, counted, seen.due)
     if result.differing:
@@ -162,72 +160,6 @@ def _wait(
         time.sleep(_LOOK_SECONDS)
 
 
-def _add_hours(
-    config: Config,
-    session: Session,
-    recount: Recount,
-    span: Span | None,
-    deadline: float,
-    result: compare.Comparison,
-    out: Console,
-) -> None:
-    """Compare the hours too; until the deadline they may be behind their windows."""
-    if recount.first_at is None or recount.last_at is None:
-        return
-    if span is None:
-        # There are no other windows.
-        hour = hourly.HOUR_MS
-        span = recount.first_at // hour * hour, (recount.last_at // hour + 1) * hour
-    while True:
-        windows = stored.read_span(session, config.keyspace, "country_windows", span)
-        found = hourly.read(session, config, span)
-        if found is None:
-            return
-        hours = hourly.compare(recount, found, windows, span)
-        if not (hours.behind or hours.differences) or time.monotonic() > deadline:
-            break
-        time.sleep(_LOOK_SECONDS)
-    for table, rows in found.items():
-        result.rows[table] = len(rows)
-    result.cells += hours.cells
-    result.differing += len(hours.differences)
-    result.differences += hours.differences
-    if hours.behind:
-        out.print(f"{len(hours.behind)} hours are behind their windows, and were not compared")
-
-
-def _add_ranks(
-    config: Config,
-    session: Session,
-    recount: Recount,
-    before: stored.Rows,
-    span: Span | None,
-    deadline: float,
-    result: compare.Comparison,
-    out: Console,
-) -> None:
-    """Compare the lists too; until the deadline they may be behind, and they may be read while they roll."""
-    rolls = time.monotonic() + _LOOKS * config.tick_seconds
-    while True:
-        found = ranked.read(session, config.keyspace)
-        if found is None:
-            return
-        windows = stored.read(session, config.keyspace, "country_windows")
-        ranks = ranked.compare(recount, found, windows, before, span)
-        now = time.monotonic()
-        if not ranks.differences and (not ranks.behind or now > deadline):
-            break
-        if ranks.differences and now > max(deadline, rolls):
-            break
-        time.sleep(_LOOK_SECONDS)
-    result.rows[ranked.TABLE] = len(found)
-    result.cells += ranks.cells
-    result.differing += len(ranks.differences)
-    result.differences += ranks.differences
-    if ranks.behind:
-        out.print(f"{len(ranks.behind)} lists are behind their windows, and were not compared")
-
-
 def _whole_windows(span: Span | None, whole_after: int | None, out: Console) -> Span | None:
     """The span less the windows that retention may have cut."""
     if whole_after is None:
@@ -239,7 +171,7 @@ def _whole_windows(span: Span | None, whole_after: int | None, out: Console) -> 
         f"windows before {report.time(first)} are not compared: the topics may hold them only in part,"
         " because retention has deleted their head"
     )
-    end = span[1] if span else 1 << 62
+    end = span[1] if span else stored.EVER[1]
     if first >= end:
         raise BadInputError(
             f"--to: the topics hold no whole window before it; the first whole one is {report.time(first)}"

@@ -39,6 +39,8 @@ class Ranks(msgspec.Struct):
     cells: int = 0
     behind: set[ListKey] = msgspec.field(default_factory=set)
     """Lists that are yet to be written again."""
+    open: set[ListKey] = msgspec.field(default_factory=set)
+    """Lists that count windows of which the recount does not know everything."""
     differences: list[Difference] = msgspec.field(default_factory=list)
 
 
@@ -56,9 +58,9 @@ def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Sp
     Args:
         recount: of all windows of the span.
         found: as `read` gives them.
-        windows: the rows of `country_windows`, read after the lists.
-        before: the same when the recount was made: a country that has changed since has lists that may count
-            what the recount does not know.
+        windows: when the rows of `country_windows` were written, read after the lists.
+        before: the same when the recount was made: a window that was written since may count what the recount
+            does not know.
         span: what was recounted: lists of other times are not looked at; None for everything.
     """
     have = _lists(found)
@@ -68,19 +70,22 @@ def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Sp
         if metric != "change" and of != "window"
     ]
     if not ends:
-        return Ranks(behind={ListKey(feed, country, "", "") for feed, country, _, _ in recount.cells})
+        seen = {(feed, country) for feed, country, city_id, _ in recount.cells if city_id}
+        return Ranks(behind={ListKey(feed, one, "", "") for feed, country in seen for one in (country, "*")})
     wanted = _lists(rolled.ranks(recount.cells, recount.cities, max(ends) - 1))
     # One look writes all lists of a country that are to change.
     written: dict[tuple[str, str], int] = {}
     for (feed, country, *_), row in found.items():
         written[feed, country] = max(written.get((feed, country), 0), row["updated_at"])
-    newest: dict[tuple[str, str], int] = {}
-    for (feed, country, _), row in windows.items():
-        newest[feed, country] = max(newest.get((feed, country), 0), row["updated_at"] or 0)
-    moved = {key[:2] for key, row in windows.items() if _changed(key, row, before, span)}
-    open_windows: dict[tuple[str, str], set[int]] = defaultdict(set)
+    versions: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
+    unknown: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for (feed, country, start), row in windows.items():
+        versions[feed, country][start] = row["updated_at"] or 0
+        then = before.get((feed, country, start))
+        if then is None or then["updated_at"] != row["updated_at"]:
+            unknown[feed, country].add(start)
     for feed, country, _, start in recount.settled:
-        open_windows[feed, country].add(start)
+        unknown[feed, country].add(start)
     result = Ranks()
     for key in sorted(wanted.keys() | have.keys()):
         want, there = wanted.get(key, {}), have.get(key, {})
@@ -88,28 +93,19 @@ def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Sp
         since = begin - DAY_MS if key.metric == "change" else begin
         if span is not None and not (key.metric != "change" and span[0] <= begin and end <= span[1]):
             continue
-        if any(since <= start < end for start in open_windows[key.feed, key.country]):
-            continue
         pair = key.feed, key.country
-        if pair in moved:
-            result.behind.add(key)
+        if any(since <= start < end for start in unknown[pair]):
+            result.open.add(key)
             continue
         differences = list(rolled_tables.differences({TABLE: want}, {TABLE: there}))
-        if differences and (
-            written.get(pair, 0) < newest.get(pair, 0) or (there and _times(there) != (begin, end))
-        ):
+        newest = max((at for start, at in versions[pair].items() if since <= start < end), default=0)
+        if differences and (written.get(pair, 0) < newest or (there and _times(there) != (begin, end))):
             result.behind.add(key)
             continue
         result.rows += len(want)
         result.cells += len(want) * len(rolled_tables.COLUMNS[TABLE])
         result.differences += differences
     return result
-
-
-def _changed(key: Any, row: Mapping[str, Any], before: Rows, span: Span | None) -> bool:
-    if span is not None and not span[0] <= key[2] < span[1]:
-        return False
-    return key not in before or before[key]["updated_at"] != row["updated_at"]
 
 
 def _lists(rows: Rows) -> dict[ListKey, Rows]:

@@ -1,12 +1,15 @@
 """What a comparison is told to a person as."""
 
 import datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from citypulse.spark.verify.compare import EXACT_USERS, TOLERANCE, Comparison
 
+_FIRST_TIME = 10_000_000_000
+"""April 1970, in ms."""
 SHOWN = 40
 """Differences that are listed one by one."""
 
@@ -23,7 +26,7 @@ def show(out: Console, result: Comparison) -> None:
             "table", "row", "column", "recount", "table says", title="Differences", title_justify="left"
         )
         for one in result.differences[:SHOWN]:
-            key = " ".join(time(part) if isinstance(part, int) else str(part) for part in one.key)
+            key = " ".join(map(_shown, one.key))
             shown.add_row(one.table, key, one.column, str(one.expected), str(one.found))
         out.print(shown)
         if len(result.differences) > SHOWN:
@@ -40,6 +43,11 @@ def show(out: Console, result: Comparison) -> None:
         out.print(
             f"{result.between} of them are open, and were judged by the least and the most that they may be"
         )
+
+
+def _shown(part: Any) -> str:
+    """A part of a key: a number is a time, or the rank in a list."""
+    return time(part) if isinstance(part, int) and part >= _FIRST_TIME else str(part)
 
 
 def time(milliseconds: int) -> str:

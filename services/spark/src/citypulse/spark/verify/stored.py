@@ -22,6 +22,9 @@ COLUMNS = {
 }
 """Columns that are compared with a recount; `gap_seconds` says nothing of tweets."""
 
+EVER = 0, 1 << 62
+"""A span that every window starts in."""
+
 Key = tuple[Any, ...]
 Rows = dict[Key, dict[str, Any]]
 """By primary key; timestamps are ms since the epoch, UTC."""
@@ -43,6 +46,14 @@ def read_span(session: Session, keyspace: str, table: str, span: tuple[int, int]
     columns = (*KEYS[table], *COLUMNS[table])
     rows = spans.read(session, keyspace, table, columns, span)
     return {tuple(values[name] for name in KEYS[table]): values for values in rows if _counts(values)}
+
+
+def read_versions(session: Session, keyspace: str, span: tuple[int, int] | None) -> Rows:
+    """Of `country_windows`, only when each row was written (`updated_at`), for windows that start in a span;
+    None for all."""
+    key = KEYS["country_windows"]
+    rows = spans.read(session, keyspace, "country_windows", (*key, "tweets", "updated_at"), span or EVER)
+    return {tuple(row[name] for name in key): row for row in rows if _counts(row)}
 
 
 def _counts(row: dict[str, Any]) -> bool:
