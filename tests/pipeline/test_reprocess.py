@@ -99,8 +99,17 @@ class TestWhatIsWrongIsPutRight:
         assert reprocess(job, "--last", "6h", "--country", "CA", "--feed", "all") == 0
         assert job.verify() == 0
 
-    def test_dropped_tables_come_back(self, job: Counting) -> None:
+    def test_dropped_tables_come_back(self, job: Counting, capfd: pytest.CaptureFixture[str]) -> None:
         job.stop()
+        # A window is written, and nobody makes its hour of it.
+        (first, *_) = job.rows("SELECT feed, country, window_start FROM {keyspace}.country_windows")
+        at = f"window_start = '{first.window_start}+0000'"
+        key = f"feed = '{first.feed}' AND country = '{first.country}' AND {at}"
+        job.rows(f"UPDATE {{keyspace}}.country_windows SET updated_at = toTimestamp(now()) WHERE {key}")
+        assert job.verify() == 0
+        assert "1 hours are behind their windows" in capfd.readouterr().out
+        assert job.verify("--wait", "1") == Exit.FAULT
+        assert "1 hours and lists were behind their windows" in capfd.readouterr().err
         for table in WINDOWS:
             job.rows(f"DROP TABLE {{keyspace}}.{table}")
         assert reprocess(job, "--last", "6h", "--live") == 0

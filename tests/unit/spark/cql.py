@@ -15,7 +15,7 @@ from cassandra.query import UNSET_VALUE
 
 from citypulse.spark import tables
 from citypulse.spark.config import Config
-from citypulse.spark.rolling import hours, lists, names, rebuilding, windows
+from citypulse.spark.rolling import hours, lists, names, windows
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _TIMES = ("window_start", "hour_start", "updated_at", "span_start", "span_end", "first_seen", "last_seen")
@@ -89,12 +89,6 @@ class Cassandra:
         assert found
         self._put(found[1], dict(zip(re.findall(r"\w+", found[2]), values, strict=True)))
 
-    def _update(self, text: str, values: list[Any]) -> None:
-        found = re.match(r"UPDATE \w+\.(\w+) USING TIMESTAMP \? AND TTL \? SET (\w+) = \? WHERE (.*)$", text)
-        assert found
-        columns = [found[2], *re.findall(r"(\w+) = \?", found[3])]
-        self._put(found[1], dict(zip(columns, values[2:], strict=True)))
-
     def _put(self, table: str, row: Row) -> None:
         self.written.append(table)
         self.nulls += list(row.values()).count(None)
@@ -164,7 +158,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, config: Config) -> Cassandra:
 
     for module in (windows, names, hours):
         monkeypatch.setattr(module, "execute_concurrent_with_args", side_by_side)
-    for module in (hours, lists, rebuilding):
+    for module in (hours, lists):
         monkeypatch.setattr(module, "execute_all", execute_all)
     monkeypatch.setattr(lists, "BatchStatement", Batch)
     return session

@@ -83,11 +83,19 @@ class Windows:
                 (feed, country, start),
             )
 
-    def write(self, stamp: int, *, cities: bool = True) -> None:
-        """Write what changed, with `stamp` (ms) as `updated_at`; without `cities` countries only."""
+    def move(self, key: rolled.CellKey, city: str) -> None:
+        """Give what a city has to one that has nothing, as a recount does: its country counts the same."""
+        feed, country, _, start = key
+        self.cells[feed, country, city, start] = self.cells[key]
+        self.remove(key)
+        self.cities.setdefault((country, city), City(f"Name of {city}", 1.0, 2.0))
+        self.unwritten |= {(feed, country, city, start), (feed, country, "", start)}
+
+    def write(self, stamp: int, *, cities: bool = True, countries: bool = True) -> None:
+        """Write what changed, with `stamp` (ms) as `updated_at`; all of it, or one half."""
         for key in sorted(self.unwritten):
             feed, country, city, start = key
-            if city and not cities:
+            if not (cities if city else countries):
                 continue
             self.unwritten.discard(key)
             cell = self.cells[key]

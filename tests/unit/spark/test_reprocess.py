@@ -1,5 +1,6 @@
 """What a recount may touch, what it changes, and what it takes off the list."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ import pytest
 
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError
-from citypulse.spark.reprocess import due
-from citypulse.spark.reprocess.changes import COUNTS, Before, Told, find, merge
+from citypulse.spark.reprocess import apply, due
+from citypulse.spark.reprocess.changes import COUNTS, Before, Changes, Told, find, merge
 from citypulse.spark.reprocess.coverage import CUT, LIVE, covered
 from citypulse.spark.reprocess.run import Outcome, Request
 from citypulse.spark.reprocess.source import Journal, look
@@ -103,6 +104,14 @@ class TestChanges:
         found = find([cell()], {KEY: newer, COUNTRY: before(cell(""), written=STAMP)}, STAMP)
         assert (found.write, found.remove, found.newer) == ([], {}, {KEY, COUNTRY})
 
+    def test_a_country_of_which_only_cities_differ_is_written_too_and_not_told(self) -> None:
+        there = {KEY: before(cell(tweets=1)), COUNTRY: before(cell(""))}
+        found = find([cell(), cell("")], there, STAMP)
+        assert found.write == [cell(), cell("")]
+        assert (found.told["all", "CA"].changed, found.told["all", "CA"].tweets) == (1, 0)
+        gone = find([cell("")], there, STAMP)
+        assert (gone.write, set(gone.remove)) == ([cell("")], {KEY})
+
     def test_it_is_told_by_how_much_a_country_changed_and_never_twice(self) -> None:
         there = {KEY: before(cell(tweets=1)), COUNTRY: before(cell("", tweets=1))}
         told = find([cell(tweets=5), cell("", tweets=5), cell("CA:2")], there, STAMP).told["all", "CA"]
@@ -111,6 +120,36 @@ class TestChanges:
         merge(together, {("all", "CA"): Told(1, 1, 0, 0, 2, 0, {0}), ("all", "GB"): Told(cells=1)})
         assert (told.cells, told.changed, told.tweets, told.windows) == (4, 3, 6, {0, WINDOW})
         assert together["all", "GB"].cells == 1
+
+
+class TestApplying:
+    def test_countries_come_after_their_cities_with_the_time_they_are_written(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done: list[tuple[str, list[str]]] = []
+        times: list[int] = []
+
+        def write(cells: Iterable[Any], *_: Any, updated_at: int, **__: Any) -> Iterator[None]:
+            done.append(("write", [one["city_id"] for one in cells]))
+            times.append(updated_at)
+            yield
+
+        def remove(_session: Any, todo: list[tuple[Any, tuple[Any, ...]]], *_: Any) -> None:
+            done.append(("remove", [str(values[3]) for _, values in todo]))
+
+        monkeypatch.setattr(apply, "write", write)
+        monkeypatch.setattr(apply, "execute_all", remove)
+        changes = Changes(
+            [cell(""), cell("CA:2"), cell("")], {COUNTRY: before(cell("")), KEY: before(cell())}
+        )
+        apply.apply(Session(), Config(), changes, {}, [], STAMP)  # type: ignore[arg-type]
+        assert done == [
+            ("write", ["CA:2"]),
+            ("remove", ["CA:1", "CA:1"]),
+            ("write", ["", ""]),
+            ("remove", [str(WINDOW)]),
+        ]
+        assert all(moment > STAMP // 1000 for moment in times)
 
 
 class Session:

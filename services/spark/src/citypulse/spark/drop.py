@@ -16,6 +16,7 @@ def drop(config: Config) -> None:
 
     Raises:
         BadInputError: the run is the live one, or the checkpoint is not a local directory.
+        StopError: Cassandra does not answer.
     """
     if not config.run:
         raise BadInputError(
@@ -26,11 +27,8 @@ def drop(config: Config) -> None:
         raise BadInputError(
             f"checkpoint_dir = {config.checkpoint_dir} is not a local directory: remove it with its own tool"
         )
-    session = tables.wait(config.cassandra)
-    try:
+    with tables.session(config.cassandra) as session:
         session.execute(f"DROP KEYSPACE IF EXISTS {config.keyspace}", timeout=60)
-    finally:
-        session.cluster.shutdown()
     click.echo(f"keyspace {config.keyspace} removed")
     # Only what the query made: the directory may be somebody's by mistake.
     for plan in sorted(Path(where.path).glob("plan-*")):

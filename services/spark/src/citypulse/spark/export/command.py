@@ -24,26 +24,25 @@ def export(config: Config, selection: Selection, form: str, output: Path | None)
 
     Raises:
         BadInputError: the file cannot be written, or there is no such table.
+        StopError: Cassandra does not answer.
     """
-    session = tables.wait(config.cassandra)
     terminal = sys.stderr.isatty()
 
     def progress(done: int, total: int) -> None:
         click.echo(f"\r{done} of {total} partitions read ", err=True, nl=not terminal)
 
-    try:
-        found = rows(session, config.keyspace, selection, progress)
-        if form == "parquet":
-            assert output is not None  # noqa: S101 - the command line sees to it
-            count = files.write_parquet(found, selection.columns, output)
-        else:
-            with files.new_file(output) as target:
-                count = files.write_csv(found, selection.columns, target)
-    except InvalidRequest as error:
-        raise BadInputError(
-            f"run: there is no table {config.keyspace}.{selection.table} ({error.args[0]}): was its job ever"
-            " started?"
-        ) from error
-    finally:
-        session.cluster.shutdown()
+    with tables.session(config.cassandra) as session:
+        try:
+            found = rows(session, config.keyspace, selection, progress)
+            if form == "parquet":
+                assert output is not None  # noqa: S101 - the command line sees to it
+                count = files.write_parquet(found, selection.columns, output)
+            else:
+                with files.new_file(output) as target:
+                    count = files.write_csv(found, selection.columns, target)
+        except InvalidRequest as error:
+            raise BadInputError(
+                f"run: there is no table {config.keyspace}.{selection.table} ({error.args[0]}): was its job"
+                " ever started?"
+            ) from error
     click.echo(f"{count} rows exported", err=True)

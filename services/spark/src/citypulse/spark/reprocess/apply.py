@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - a keyspace cannot be a parameter in CQL; its name is checked by the configuration
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +40,9 @@ def apply(
 ) -> None:
     """Write and remove, all with the recount's timestamp (microseconds).
 
+    Countries' rows come last, with the time at which they are written: whoever sees one of them change finds
+    its cities as they are to be, and one that a recount died before is written by the next recount.
+
     Args:
         session: with Cassandra.
         config: of the run.
@@ -50,11 +54,16 @@ def apply(
     Raises:
         cassandra.DriverException: it could not be done in `cassandra.wait_seconds`; what was done stays.
     """
-    for _ in write(
-        changes.write, config.cassandra, config.keyspace, names, stamp, whole_after=0, missing=missing
-    ):
-        pass
-    _remove(session, config, changes.remove, stamp)
+    for of_cities in (True, False):
+        cells = [cell for cell in changes.write if bool(cell["city_id"]) is of_cities]
+        now = time.time_ns() // 1_000_000
+        written = write(
+            *(cells, config.cassandra, config.keyspace, names, stamp), missing=missing, updated_at=now
+        )
+        for _ in written:
+            pass
+        remove = {key: before for key, before in changes.remove.items() if bool(key[2]) is of_cities}
+        _remove(session, config, remove, stamp)
 
 
 def _remove(session: Session, config: Config, remove: Mapping[CellKey, Before], stamp: int) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 import msgspec
-from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -36,29 +34,23 @@ def reprocess(config: Config, request: run.Request | None) -> None:
     out = report.console()
     if request is not None and request.live and _job_runs(config):
         raise BadInputError("--live: the job of this run counts these windows: stop it first")
-    session = tables.wait(config.cassandra)
-    try:
+    with tables.session(config.cassandra) as session:
         tables.create(session, config)
         listed = due.read(session, config)
         if request is None and not listed:
             out.print("the recount list is empty")
             return
+
+        def rebuild(feed: str, country: str, hours: set[int]) -> None:
+            rolling.rebuild(session, config, feed, country, hours)
+
         with _spark(config) as spark, _progress() as progress:
-
-            def rebuild(feed: str, country: str, hours: set[int]) -> None:
-                rolling.rebuild(session, config, feed, country, hours)
-
             if request is None:
                 outcome = due.work(config, spark, session, progress, rebuild)
             else:
                 outcome = run.run(config, spark, session, request, progress, rebuild)
                 due.clear(session, config, listed, request, outcome)
         left = len(due.read(session, config))
-    except (DriverException, NoHostAvailable, PySparkException) as error:
-        reason = str(error).strip().partition("\n")[0][:500]
-        raise StopError(f"the recount failed, and may simply be started again: {reason}") from error
-    finally:
-        session.cluster.shutdown()
     assert outcome is not None  # noqa: S101 - the list was not empty
     _tell(out, outcome, dry_run=request is not None and request.dry_run)
     out.print(f"{left} windows are on the recount list" if left else "the recount list is empty")
@@ -92,11 +84,15 @@ def _spark(config: Config) -> Iterator[SparkSession]:
         driver_memory=config.spark.executor_memory,
     )
     click.echo("starting Spark", err=True)
-    session = sessions.start(msgspec.structs.replace(config, spark=spark))
     try:
-        yield session
-    finally:
-        session.stop()
+        session = sessions.start(msgspec.structs.replace(config, spark=spark))
+        try:
+            yield session
+        finally:
+            session.stop()
+    except PySparkException as error:
+        reason = str(error).strip().partition("\n")[0][:500]
+        raise StopError(f"the recount failed, and may simply be started again: {reason}") from error
 
 
 @contextmanager

@@ -9,21 +9,15 @@ from citypulse.spark.config import Config
 from citypulse.spark.rolling.hours import Hours, merge_country, merge_windows
 from citypulse.spark.rolling.names import Names
 from citypulse.spark.rolling.spans import HOUR_MS, WINDOW_MS, hour_of
-from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, milliseconds
-from citypulse.spark.tables import execute_all
-
-_ROWS = """SELECT window_start, updated_at, WRITETIME(updated_at) AS written, TTL(updated_at) AS ttl
-  FROM {keyspace}.country_windows
-  WHERE feed = ? AND country = ? AND window_start >= ? AND window_start <= ?"""
-_TOUCH = """UPDATE {keyspace}.country_windows USING TIMESTAMP ? AND TTL ?
-  SET updated_at = ? WHERE feed = ? AND country = ? AND window_start = ?"""
+from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader
 
 
 def rebuild(session: Session, config: Config, feed: str, country: str, hours: Iterable[int]) -> int:
     """Merge hours from their windows again; returns how many hours were written or removed.
 
     To be called when all changes of their windows are in the tables, for the country and for `*`. The job's
-    ticker, if one runs, reads these windows again and puts the ranks right at its next look.
+    ticker, if one runs, sees the countries' rows change and does the same, and the ranks, at its next look;
+    this does not wait for it, and is needed where none runs.
 
     An hour without any window is removed, unless it is older than windows are kept: its windows are gone by
     their age. Of such an hour all windows must have been written anew before, or it would shrink to those
@@ -48,7 +42,6 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
     written = 0
     for hour in sorted({hour_of(moment) for moment in hours}):
         last = hour + HOUR_MS - WINDOW_MS
-        _touch(session, config, pair, hour, last)
         rows = reader.country(pair, hour, last)
         if not rows and hour < kept_since:
             continue
@@ -61,26 +54,3 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
         store.write(pair, hour, cities, merged, before, store.stored(pair, hour).get(hour))
         written += 1
     return written
-
-
-def _touch(session: Session, config: Config, pair: Pair, first: int, last: int) -> None:
-    """Let the ticker see that these windows changed.
-
-    It may have read them when only a part of a recount was written, and a recount that moves tweets from one
-    city to another leaves their country's row as it was.
-    """
-    found = session.prepare(_ROWS.format(keyspace=config.keyspace))
-    update = session.prepare(_TOUCH.format(keyspace=config.keyspace))
-    update.is_idempotent = True
-    now = time.time_ns() // 1_000_000
-    # The mark carries the timestamp and what is left of the TTL of the row that it belongs to, so that it
-    # goes wherever the row goes: of two values of one age Cassandra keeps the greater one.
-    todo = [
-        (
-            update,
-            (row.written, row.ttl, max(now, milliseconds(row.updated_at) + 1), *pair, row.window_start),
-        )
-        for row in session.execute(found, (*pair, first, last))
-        if row.updated_at is not None
-    ]
-    execute_all(session, todo, config.cassandra.concurrency, config.cassandra.wait_seconds)

@@ -1,7 +1,8 @@
 """A session with Cassandra, waited for at a start."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from cassandra import ConsistencyLevel, DriverException
@@ -53,18 +54,41 @@ def wait(cassandra: Cassandra, stopped: Callable[[], bool] = lambda: False) -> S
             return connect(cassandra)
         except (NoHostAvailable, DriverException, OSError) as error:
             waited = time.monotonic() - began
-            where = f"{','.join(cassandra.contact_points)} port {cassandra.port}"
             if stopped():
                 raise StopError("stopped while waiting for Cassandra") from None
             if waited > cassandra.wait_seconds:
                 raise StopError(
-                    f"cassandra.contact_points = {where} did not answer within"
+                    f"cassandra.contact_points = {_where(cassandra)} did not answer within"
                     f" {cassandra.wait_seconds:.0f} s: {short(error)}"
                 ) from error
             if waited - said >= 5 or not said:
-                _log.info("waiting for Cassandra", where=where, waited_s=round(waited), reason=short(error))
+                _log.info(
+                    "waiting for Cassandra",
+                    where=_where(cassandra),
+                    waited_s=round(waited),
+                    reason=short(error),
+                )
                 said = waited or 0.001
             time.sleep(1)
+
+
+@contextmanager
+def session(cassandra: Cassandra) -> Iterator[Session]:
+    """A session for a command: waited for, closed at its end.
+
+    Raises:
+        StopError: Cassandra did not answer in `cassandra.wait_seconds`, or failed at a request in the body.
+    """
+    one = wait(cassandra)
+    try:
+        yield one
+    except (NoHostAvailable, DriverException) as error:
+        raise StopError(
+            f"cassandra.contact_points = {_where(cassandra)} failed at a request, start the command again:"
+            f" {short(error)}"
+        ) from error
+    finally:
+        one.cluster.shutdown()
 
 
 _sessions: dict[str, Session] = {}
@@ -88,3 +112,7 @@ def short(error: BaseException) -> str:
     if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) and error.errors:
         error = next(iter(error.errors.values()))
     return str(error).partition("\n")[0][:300]
+
+
+def _where(cassandra: Cassandra) -> str:
+    return f"{','.join(cassandra.contact_points)} port {cassandra.port}"

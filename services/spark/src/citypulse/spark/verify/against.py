@@ -131,11 +131,8 @@ def _is_truth(file: Path) -> bool:
 
 
 def _read(config: Config, *names: str) -> dict[str, stored.Rows]:
-    session = tables.wait(config.cassandra)
-    try:
+    with tables.session(config.cassandra) as session:
         return {name: _table(session, config.keyspace, name) for name in names or stored.KEYS}
-    finally:
-        session.cluster.shutdown()
 
 
 def _table(session: Session, keyspace: str, name: str) -> stored.Rows:

@@ -50,8 +50,9 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
 
     Args:
         span: only windows that start in it; None for all.
-        wait_seconds: wait so long for the job to have counted everything and for the recount list to be
-            empty; what is open then is a fault. None: what is open is judged by what it may be.
+        wait_seconds: wait so long for the job to have counted everything, for the recount list to be
+            empty, and for hours and lists to be made of all windows; what is open then is a fault. None: what
+            is open is judged by what it may be.
 
     Raises:
         StopError: something differs, or is open where nothing may be; or a server does not answer.
@@ -117,29 +118,29 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
     # A window that the job still counts waits until later events close it: in a run that has ended, for ever.
     newest = (counted.recount.last_at or 0) - round(config.watermark_minutes * 60_000)
     waiting = sum(start + WINDOW_MS <= newest for _, _, start in seen.due.windows)
-    if wait_seconds is not None and (counted.not_committed or waiting):
+    if wait_seconds is not None and (counted.not_committed or waiting or result.behind):
         raise StopError(
-            f"after {wait_seconds:g} s the job had not counted {counted.not_committed} records, and"
-            f" {waiting} windows were still to be recounted"
+            f"after {wait_seconds:g} s the job had not counted {counted.not_committed} records,"
+            f" {waiting} windows were still to be recounted, and {result.behind} hours and lists were behind"
+            " their windows"
         )
 
 
 @contextmanager
 def _servers(config: Config) -> Iterator[tuple[Session, KafkaConsumer]]:
-    session = tables.wait(config.cassandra)
-    consumer = None
-    try:
-        consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
-        yield session, consumer
-    except (KafkaError, TimeoutError, OSError) as error:
-        where = ",".join(config.kafka.bootstrap_servers)
-        raise StopError(
-            f"kafka.bootstrap_servers = {where} cannot be read: {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        if consumer is not None:
-            consumer.close()
-        session.cluster.shutdown()
+    with tables.session(config.cassandra) as session:
+        consumer = None
+        try:
+            consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
+            yield session, consumer
+        except (KafkaError, TimeoutError, OSError) as error:
+            where = ",".join(config.kafka.bootstrap_servers)
+            raise StopError(
+                f"kafka.bootstrap_servers = {where} cannot be read: {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            if consumer is not None:
+                consumer.close()
 
 
 def _wait(

@@ -51,6 +51,8 @@ class Comparison(msgspec.Struct):
     """Of them, those that are open, judged by the least and most that they may be."""
     differing: int = 0
     differences: list[Difference] = msgspec.field(default_factory=list)
+    behind: int = 0
+    """Hours and lists that were not compared, for their windows were written after them."""
 
 
 class Wanted(msgspec.Struct):

@@ -55,6 +55,7 @@ class Made(NamedTuple):
             result.cells += judged.cells
             result.differing += len(judged.differences)
             result.differences += judged.differences
+            result.behind += len(judged.behind)
             if judged.behind:
                 yield f"{len(judged.behind)} {what} are behind their windows, and were not compared"
             if isinstance(judged, ranked.Ranks) and judged.open:
