@@ -56,8 +56,8 @@ archives: ## fetch and check everything that gets installed, into the cache shar
 locks: ## write every lock anew after a change of a pin or a pom
 	@control/bootstrap.sh --dev && control/lock.sh
 
-test: ## unit tests, then the whole pipeline on real servers of its own
-	@control/bootstrap.sh --dev && tests/run.sh
+test: ## unit tests, then the whole pipeline on real servers of its own (TURNS=all: also what takes turns)
+	@control/bootstrap.sh --dev && TURNS=$(TURNS) tests/run.sh
 
 fault: ## one fault of the catalogue, on real servers  NAME=producer-killed (without NAME: what there is)
 	@control/bootstrap.sh --dev && tests/faults/run.sh "$(NAME)"

@@ -6,17 +6,17 @@ FAULT=name[,name…] runs those; FAULT=all runs all; else those that always run,
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests import turns
 from tests.faults import results
 from tests.faults.recount import Recount
 from tests.faults.registry import Fault, catalogue
 from tests.faults.rig import Rig, fresh
-from tests.system import CHECKOUT, System
+from tests.system import System
 
 TURN_MINUTES = 2.5
 """How much time those have that take turns."""
@@ -40,17 +40,9 @@ def chosen() -> list[Fault]:
 
 
 def turn() -> list[Fault]:
-    """Those whose turn it is: the commit says where in the catalogue they begin."""
+    """Those whose turn it is, where not all were asked for."""
     others = [f for f in CATALOGUE.values() if not f.always and f.minutes <= LONGEST_TURN_MINUTES]
-    head = subprocess.run(
-        ["git", "rev-list", "--count", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    start = int(head.stdout or 0) * 3 % len(others)
-    taken: list[Fault] = []
-    for entry in others[start:] + others[:start]:
-        if sum(f.minutes for f in taken) + entry.minutes <= TURN_MINUTES:
-            taken.append(entry)
-    return taken
+    return turns.turn([(fault, fault.minutes) for fault in others], TURN_MINUTES, step=3)
 
 
 @pytest.mark.parametrize("entry", chosen(), ids=lambda entry: entry.name)

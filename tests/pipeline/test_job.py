@@ -182,6 +182,7 @@ class TestACheckpointThatIsGone:
         assert after.keys() >= before.keys()
         assert {key: (count, after[key]) for key, count in before.items() if after[key] < count} == {}
 
+    @pytest.mark.takes_turns(1.8)
     def test_a_damaged_state_is_set_aside_and_counted_anew(self, job: Counting) -> None:
         job.begin()
         made = events(20, 1, 800)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
@@ -77,6 +78,7 @@ def test_a_token_that_x_refuses_ends_the_live_run_with_3(system: System, tmp_pat
     assert not system.service("producer-live").pid
 
 
+@pytest.mark.takes_turns(3.5)
 def test_down_then_up_keeps_topics_tables_checkpoint_and_journal(system: System) -> None:
     before = _kept(system)
     system.control("down")

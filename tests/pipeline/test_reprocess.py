@@ -119,6 +119,7 @@ class TestWhatIsWrongIsPutRight:
 
 
 class TestBesideTheJob:
+    @pytest.mark.takes_turns(2.2)
     def test_recounts_that_run_while_it_counts_leave_every_number_right(self, job: Counting) -> None:
         job.begin()
         ended = threading.Event()
@@ -150,6 +151,7 @@ class TestBesideTheJob:
 
 
 class TestBeyondRetention:
+    @pytest.mark.takes_turns(1.3)
     def test_windows_that_lost_their_head_are_left_unless_a_journal_has_it(
         self, job: Counting, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:

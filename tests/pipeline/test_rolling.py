@@ -150,6 +150,7 @@ def test_a_recount_that_only_moves_tweets_between_cities_is_seen_when_their_coun
     assert differing(running.windows, NOW) == []
 
 
+@pytest.mark.takes_turns(1.5)
 def test_they_equal_a_recount_of_what_a_demo_was_fed(system: System) -> None:
     """The whole way, from replay's truth on the one side to hours and ranks on the other."""
     system.control("demo", RATE="100", DURATION="20s")

@@ -7,12 +7,14 @@ import urllib.request
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.pipeline.counting import RUN, Counting
 from tests.pipeline.test_job import events
 from tests.system import System
 
 
+@pytest.mark.takes_turns(2.4)
 def test_tasks_run_on_both_workers_and_the_numbers_are_right(system: System) -> None:
     two = dataclasses.replace(system, workers=2)
     two.control("up")

@@ -6,7 +6,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -15,8 +15,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 _BATCH_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 300)
 _FRESHNESS_BUCKETS = (
-    *(0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 65, 70, 80, 90),
-    *(120, 180, 300, 600, 1800, 3600),
+    *(0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 11, 12, 15, 20, 25, 30, 40, 50, 60, 62, 65, 68),
+    *(75, 90, 120, 180, 300, 600, 1800, 3600),
 )
 
 
@@ -71,6 +71,15 @@ class Freshness:
         )
         family.add_metric([], buckets, total)
         yield family
+
+
+class Wrote(NamedTuple):
+    """What a batch wrote."""
+
+    at: int
+    """When its last row was written, in ms."""
+    cells: int
+    rows: int
 
 
 class Metrics:
@@ -131,18 +140,18 @@ class Metrics:
         self.rolled_hours = counter("rolled_hours_total", "Hours merged from their windows")
         self.rank_rows = counter("rank_rows_total", "Rows of ranks that differed and were written")
         self.rolling_cells = gauge("rolling_cells", "Cells that are kept in memory for hours and ranks")
-        self._written: dict[int, int] = {}
+        self._wrote: dict[int, Wrote] = {}
         self.status: dict[str, Any] = {"state": "starting", "processed": {}, "end": {}}
 
     def wrote(self, batch: int, cells: int, rows: int) -> None:
         """A batch's rows are written, though it is not committed yet."""
-        self._written = {batch: time.time_ns() // 1_000_000}
+        self._wrote = {batch: Wrote(time.time_ns() // 1_000_000, cells, rows)}
         self.cells.inc(cells)
         self.rows.inc(rows)
 
-    def written_at(self, batch: int) -> int | None:
-        """When a batch's rows were written, in ms; None for one that wrote none."""
-        return self._written.get(batch)
+    def wrote_of(self, batch: int) -> Wrote | None:
+        """What the last batch wrote; None where it is another one."""
+        return self._wrote.get(batch)
 
     def offsets(self, which: str, offsets: dict[str, dict[str, int]]) -> None:
         """Note processed or end offsets by topic and partition, and the lag between both."""

@@ -75,9 +75,9 @@ def note(progress: dict[str, Any], metrics: Metrics) -> None:
     metrics.last_batch.set(time.time())
     metrics.status["state"] = "running"
     metrics.status["batch"] = progress["batchId"]
-    written = metrics.written_at(progress["batchId"])
-    if written is not None and observed.get("received"):
-        metrics.freshness.add(observed["received"], observed["located"], written)
+    wrote = metrics.wrote_of(progress["batchId"])
+    if wrote is not None and observed.get("received"):
+        metrics.freshness.add(observed["received"], observed["located"], wrote.at)
     _log.info(
         "batch",
         batch=progress["batchId"],
@@ -86,6 +86,8 @@ def note(progress: dict[str, Any], metrics: Metrics) -> None:
         future=future,
         late=late,
         duplicates=duplicates,
+        cells=wrote.cells if wrote else None,
+        rows=wrote.rows if wrote else None,
         seconds=seconds,
         phases=progress["durationMs"],
     )

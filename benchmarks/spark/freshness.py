@@ -1,0 +1,97 @@
+"""How old an event is when its row is written.
+
+    .citypulse/dev/bin/python -m benchmarks.spark.freshness [--rate 2000] [--triggers 10 60] [--minutes 4]
+
+For each trigger a run of its own: events of 1,130 cities arrive at `rate` a second, received when they are
+sent. Prints the median and the 99th percentile from reception to row, without the first minute, in which the
+JVM is cold, as upper bounds of the metric's buckets. Ends with 1 when the tables are not what a recount of the
+topic finds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import msgspec
+from benchmarks.spark import batches
+from benchmarks.spark.made_events import event, places
+from tests.pipeline.counting import Counting
+from tests.servers import servers
+
+from citypulse.control.metrics import Samples, quantile, scrape
+from citypulse.events.event import Event
+
+NAME = "citypulse_spark_freshness_seconds"
+COLD_SECONDS = 60.0
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--rate", type=int, default=2000)
+    options.add_argument("--triggers", type=int, nargs="+", default=[10, 60], help="seconds")
+    options.add_argument("--minutes", type=float, default=4)
+    given = options.parse_args()
+    failed = 0
+    with servers() as system:
+        for trigger in given.triggers:
+            counting = Counting(system, "bench")
+            try:
+                failed += _measure(counting, trigger, given)
+            finally:
+                counting.remove()
+    sys.exit(1 if failed else 0)
+
+
+def _measure(counting: Counting, trigger: int, given: argparse.Namespace) -> int:
+    counting.begin(spark_job_trigger_seconds=trigger, spark_job_config={"shuffle_partitions": 2})
+    seconds = given.minutes * 60
+    sender = threading.Thread(target=counting.send, args=(_paced(given.rate, seconds),))
+    sender.start()
+    time.sleep(max(COLD_SECONDS, 1.5 * trigger))
+    before = _scrape(counting)
+    sender.join()
+    counting.until_counted()
+    after = _since(before, _scrape(counting))
+    half, most = (quantile(after, NAME, share) for share in (0.5, 0.99))
+    print(
+        f"trigger {trigger} s, {given.rate} events a second: half within {half:g} s, 99 % within {most:g} s;"
+        f" load {batches.load()}",
+        flush=True,
+    )
+    found = batches.every(counting)
+    print("batches:", ", ".join(f"{one.records} in {one.seconds} s" for one in found))
+    return counting.verify()
+
+
+def _paced(rate: int, seconds: float) -> Iterator[Event]:
+    chance = random.Random(7)
+    known = places(1130)
+    began = time.time()
+    for number in range(round(rate * seconds)):
+        if (ahead := began + number / rate - time.time()) > 0.005:
+            time.sleep(ahead)
+        now = time.time_ns() // 1_000_000
+        one = event(chance.choice(known), now - 800, number, chance)
+        yield msgspec.structs.replace(one, received=now)
+
+
+def _scrape(counting: Counting) -> Samples:
+    samples = scrape(counting.system.installation.run_address(counting.run, 9302))
+    assert samples is not None
+    return samples
+
+
+def _since(before: Samples, after: Samples) -> Samples:
+    """What was added to the histogram."""
+    old = {labels["le"]: count for labels, count in before.get(f"{NAME}_bucket", [])}
+    buckets = [(labels, count - old.get(labels["le"], 0)) for labels, count in after[f"{NAME}_bucket"]]
+    return {f"{NAME}_bucket": buckets}
+
+
+if __name__ == "__main__":
+    main()
