@@ -4,8 +4,8 @@
 
 For each trigger a run of its own: events of 1,130 cities arrive at `rate` a second, received when they are
 sent. Prints the median and the 99th percentile from reception to row, without the first minute, in which the
-JVM is cold, as upper bounds of the metric's buckets. Ends with 1 when the tables are not what a recount of the
-topic finds.
+JVM is cold, as upper bounds of the metric's buckets. Ends with 1 when the tables are not what a recount of
+the topic finds.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
 For each number of cities a run of its own: all cities are made known, then batches of events are spread over
 all of them, over the same 1,000 of them, and smaller ones; the job is held still while they are sent. Fits
 seconds = a + b x events + c x changed cells over all batches of all runs, and compares between the runs the
-batches that change the same cells. Ends with 1 when the tables are not what a recount of the topic finds.
+batches that change the same cells. Says how many bytes events and rows take. Ends with 1 when the tables are
+not what a recount of the topic finds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from benchmarks.spark import batches
+from benchmarks.spark import batches, stored
 from benchmarks.spark.batches import Batch
 from benchmarks.spark.made_events import START, evenly, places
 from kafka import KafkaProducer
@@ -49,6 +50,7 @@ def main() -> None:
             try:
                 some, same = _measure(counting, cities, given.batch)
                 failed += counting.verify()
+                _tell_stored(counting)
             finally:
                 counting.remove()
             seen += some + same
@@ -89,6 +91,14 @@ def _measure(counting: Counting, cities: int, size: int) -> tuple[list[Batch], l
         spread += _held(counting, made(size // 4, known[:NARROW]))
     print(f"{cities} cities; seconds (events, cells):", ", ".join(map(_shown, [*spread, *same])), flush=True)
     return spread, [one for one in same if one.records > size // 2]
+
+
+def _tell_stored(counting: Counting) -> None:
+    print(f"bytes: {stored.kafka(counting):.0f} an event in Kafka;", end=" ")
+    tables = stored.cassandra(counting)
+    print(
+        ", ".join(f"{size:.0f} a row of {name} ({rows})" for name, (rows, size) in tables.items()), flush=True
+    )
 
 
 def _shown(one: Batch) -> str:
