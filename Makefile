@@ -56,7 +56,7 @@ archives: ## fetch and check everything that gets installed, into the cache shar
 locks: ## write every lock anew after a change of a pin or a pom
 	@control/bootstrap.sh --dev && control/lock.sh
 
-test: ## unit tests, then the whole pipeline on real servers of its own (TURNS=all: also what takes turns)
+test: ## unit tests, then the whole pipeline on real servers of its own (TURNS=all: its longest ones too)
 	@control/bootstrap.sh --dev && TURNS=$(TURNS) tests/run.sh
 
 fault: ## one fault of the catalogue, on real servers  NAME=producer-killed (without NAME: what there is)

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit
 home=${CITYPULSE_HOME:-$PWD/.citypulse}
 PATH="$home/dev/bin:$PATH"
 export PYTHONFAULTHANDLER=1
-# Long tests take turns; TURNS=all runs every one.
+# Long tests of the pipeline take turns; TURNS=all runs every one.
 export TURNS=${TURNS:-some}
 began=$SECONDS
 status=0

@@ -128,26 +128,63 @@ def test_the_first_and_the_last_of_many_cities_are_one_read_each(running: Runnin
     assert differing(running.windows, NOW) == []
 
 
-def test_a_recount_that_only_moves_tweets_between_cities_is_seen_when_their_country_is_written(
-    running: Running,
-) -> None:
+def test_a_recount_is_seen_though_its_countries_rows_are_as_old(running: Running) -> None:
+    """It moves a tweet from one city to another, and a ticker has looked when it was half written."""
     at = NOW - 5 * HOUR
     running.windows.tweet("CA", "CA:a", at, author=1)
     running.windows.tweet("CA", "CA:b", NOW, author=1)
     running.write()
     running.tick(NOW)
-    running.windows.move(("all", "CA", "CA:a", at // WINDOW * WINDOW), "CA:c")
-    running.windows.write(int(time.time() * 1000), countries=False)
-    running.tick(NOW)
-    assert differing(running.windows, NOW)
+    table = f"{running.config.keyspace}.country_windows"
+    marks = f"SELECT feed, country, WRITETIME(updated_at) AS written, updated_at FROM {table}"
+    before = list(running.session.execute(marks))
+
+    key = ("all", "CA", "CA:a", at // WINDOW * WINDOW)
+    moved = running.windows.cells[key]
+    running.windows.remove(key)
+    running.windows.cells["all", "CA", "CA:c", key[3]] = moved
+    running.windows.cities["CA", "CA:c"] = City("C")
+    running.windows.unwritten.add(("all", "CA", "CA:c", key[3]))
     running.write()
     running.tick(NOW)
-    assert differing(running.windows, NOW) == []
-    # What a recount does itself changes nothing any more.
+    assert differing(running.windows, NOW)
+
     for country in ("CA", "*"):
         assert rolling.rebuild(running.session, running.config, "all", country, [at]) == 1
     running.tick(NOW)
     assert differing(running.windows, NOW) == []
+    after = list(running.session.execute(marks))
+    assert [row.written for row in after] == [row.written for row in before]
+    assert sum(one.updated_at != two.updated_at for one, two in zip(before, after, strict=True)) == 2
+    # Whoever removes the rows as they were before removes the mark with them.
+    for row in after:
+        running.session.execute(
+            f"DELETE FROM {table} USING TIMESTAMP {max(one.written for one in before)}"
+            " WHERE feed = %s AND country = %s",
+            (row.feed, row.country),
+        )
+    assert list(running.session.execute(marks)) == []
+
+
+def test_a_recount_that_died_before_its_hours_is_made_good_at_the_next_start(running: Running) -> None:
+    at = NOW - 60 * HOUR
+    for city in ("CA:a", "CA:b"):
+        running.windows.tweet("CA", city, at, author=1)
+    running.windows.tweet("CA", "CA:a", NOW, author=1)
+    running.write()
+    running.tick(NOW)
+    hour = at // HOUR * HOUR
+    rolling.unsettle(running.session, running.config, [("all", "CA"), ("all", "*")], hour)
+    running.windows.remove(("all", "CA", "CA:b", at // WINDOW * WINDOW))
+
+    def left() -> dict[int, set[tuple[str, str]]]:
+        return rolling.unsettled(running.session, running.config, (hour, hour + HOUR), lambda _: True)
+
+    assert left() == {hour: {("all", "CA"), ("all", "*")}}
+    running.restart()
+    running.tick(NOW)
+    assert differing(running.windows, NOW) == []
+    assert left() == {}
 
 
 @pytest.mark.takes_turns(1.5)

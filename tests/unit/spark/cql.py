@@ -13,9 +13,9 @@ import pytest
 from cassandra import OperationTimedOut
 from cassandra.query import UNSET_VALUE
 
-from citypulse.spark import tables
+from citypulse.spark import spans, tables
 from citypulse.spark.config import Config
-from citypulse.spark.rolling import hours, lists, names, windows
+from citypulse.spark.rolling import hours, lists, names, rebuilding, windows
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _TIMES = ("window_start", "hour_start", "updated_at", "span_start", "span_end", "first_seen", "last_seen")
@@ -89,6 +89,16 @@ class Cassandra:
         assert found
         self._put(found[1], dict(zip(re.findall(r"\w+", found[2]), values, strict=True)))
 
+    def _update(self, text: str, values: list[Any]) -> None:
+        if found := re.match(r"UPDATE \w+\.(\w+) SET (\w+) = null WHERE (.*)$", text):
+            for row in filter(self._where(found[1], found[3], values), self.rows[found[1]].values()):
+                row[found[2]] = None
+            return
+        found = re.match(r"UPDATE \w+\.(\w+) USING TIMESTAMP \? AND TTL \? SET (\w+) = \? WHERE (.*)$", text)
+        assert found
+        columns = [found[2], *re.findall(r"(\w+) = \?", found[3])]
+        self._put(found[1], dict(zip(columns, values[2:], strict=True)))
+
     def _put(self, table: str, row: Row) -> None:
         self.written.append(table)
         self.nulls += list(row.values()).count(None)
@@ -132,6 +142,7 @@ class Cassandra:
         meanings = {
             "=": lambda a, b: a == b,
             ">": lambda a, b: a > b,
+            "<": lambda a, b: a < b,
             ">=": lambda a, b: a >= b,
             "<=": lambda a, b: a <= b,
         }
@@ -156,9 +167,9 @@ def connect(monkeypatch: pytest.MonkeyPatch, config: Config) -> Cassandra:
         for statement, parameters in todo:
             session.execute(statement, parameters or ())
 
-    for module in (windows, names, hours):
+    for module in (windows, names, hours, spans):
         monkeypatch.setattr(module, "execute_concurrent_with_args", side_by_side)
-    for module in (hours, lists):
+    for module in (hours, lists, rebuilding):
         monkeypatch.setattr(module, "execute_all", execute_all)
     monkeypatch.setattr(lists, "BatchStatement", Batch)
     return session

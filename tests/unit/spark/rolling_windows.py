@@ -83,19 +83,11 @@ class Windows:
                 (feed, country, start),
             )
 
-    def move(self, key: rolled.CellKey, city: str) -> None:
-        """Give what a city has to one that has nothing, as a recount does: its country counts the same."""
-        feed, country, _, start = key
-        self.cells[feed, country, city, start] = self.cells[key]
-        self.remove(key)
-        self.cities.setdefault((country, city), City(f"Name of {city}", 1.0, 2.0))
-        self.unwritten |= {(feed, country, city, start), (feed, country, "", start)}
-
-    def write(self, stamp: int, *, cities: bool = True, countries: bool = True) -> None:
-        """Write what changed, with `stamp` (ms) as `updated_at`; all of it, or one half."""
+    def write(self, stamp: int, *, cities: bool = True) -> None:
+        """Write what changed, with `stamp` (ms) as `updated_at`; without `cities` countries only."""
         for key in sorted(self.unwritten):
             feed, country, city, start = key
-            if not (cities if city else countries):
+            if city and not cities:
                 continue
             self.unwritten.discard(key)
             cell = self.cells[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from citypulse.spark import rolling, tables
 from citypulse.spark.config import Config
 from citypulse.spark.metrics import Metrics
+from citypulse.spark.rolling.hours import Hours
 from citypulse.spark.rolling.ticker import Ticker
 
 from . import cql
@@ -291,6 +293,38 @@ class TestWhatIsRead:
         assert running.session.written.count("city_hours") == 1
         assert running.differing() == []
 
+    @pytest.mark.parametrize("early", [-60_000, 500])
+    def test_a_window_that_goes_a_moment_before_its_time_is_not_removed(
+        self, running: Running, early: int
+    ) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW + 900)
+        running.tick(NOW + 2 * HOUR)
+        hours = [dict(running.session.rows[table]) for table in ("city_hours", "country_hours")]
+        for table in ("city_windows", "windows_by_country", "country_windows"):
+            running.session.rows[table].clear()
+        running.tick(NOW + 900 + 7 * DAY - early)
+        assert [dict(running.session.rows[table]) for table in ("city_hours", "country_hours")] == hours
+
+    def test_an_old_hour_of_which_a_recounted_window_outlives_the_others_stays(
+        self, running: Running
+    ) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.tweet("CA", "CA:a", NOW + 20 * 60_000, author=2)
+        running.windows.write(NOW)
+        rows = running.session.rows["country_windows"]
+        rows["all", "CA", NOW // WINDOW * WINDOW]["gap_seconds"] = 60
+        running.windows.tweet("CA", "CA:a", NOW + 20 * 60_000, author=3)
+        running.windows.write(NOW + DAY)
+        running.tick(NOW + DAY + 10)
+        hours = dict(running.session.rows["country_hours"])
+        for table in ("city_windows", "windows_by_country", "country_windows"):
+            for key in [key for key in running.session.rows[table] if NOW // WINDOW * WINDOW in key]:
+                del running.session.rows[table][key]
+        running.restart()
+        running.tick(NOW + 7 * DAY + HOUR)
+        assert running.session.rows["country_hours"] == hours
+
     def test_expired_windows_take_nothing_from_their_hour(self, running: Running) -> None:
         running.windows.tweet("CA", "CA:a", NOW, author=1)
         running.windows.tweet("CA", "CA:a", NOW + 20 * 60_000, author=2)
@@ -369,32 +403,38 @@ class TestNow:
 
 
 class TestRebuild:
-    def test_puts_hours_right_without_a_ticker(self, running: Running) -> None:
+    def test_puts_hours_right_and_is_seen_by_the_ticker(self, running: Running) -> None:
+        """The recount's country row was seen before its cities were written."""
         at = NOW - 5 * HOUR
         running.windows.tweet("CA", "CA:a", at, author=1)
         running.windows.write(NOW - 10)
         running.tick()
         running.windows.tweet("CA", "CA:b", at, author=2)
+        running.windows.write(NOW, cities=False)
+        running.tick(NOW + 10)
         running.windows.write(NOW)
         for country in ("CA", "*"):
             assert rolling.rebuild(running.session, LIVE, "all", country, [at]) == 1  # type: ignore[arg-type]
         wanted = [one for one in running.differing() if one.table != "city_ranks"]  # type: ignore[attr-defined]
         assert wanted == []
-        running.tick(NOW + 20)
+        running.tick(int(time.time() * 1000) + 10)
+        running.now = NOW
+        running.tick(NOW, quiet=int(time.time() * 1000) + 10)
         assert running.differing() == []
 
-    def test_is_not_needed_by_a_ticker_that_sees_countries_rows_written_after_their_cities(
-        self, running: Running
-    ) -> None:
+    def test_of_a_recount_that_only_moves_tweets_from_one_city_to_another(self, running: Running) -> None:
         running.windows.tweet("CA", "CA:a", NOW, author=1)
         running.windows.write(NOW - 10)
         running.tick()
-        running.windows.move(("all", "CA", "CA:a", NOW // WINDOW * WINDOW), "CA:b")
-        running.windows.write(NOW, countries=False)
+        running.windows.remove(("all", "CA", "CA:a", NOW // WINDOW * WINDOW))
+        for key in list(running.windows.cells):
+            running.windows.remove(key)
+        running.windows.tweet("CA", "CA:b", NOW, author=1)
+        running.windows.write(NOW - 10)
         running.tick(NOW + 10)
         assert running.differing()
-        running.windows.write(NOW + 15)
-        running.tick(NOW + 20)
+        rolling.rebuild(running.session, LIVE, "all", "CA", [NOW])  # type: ignore[arg-type]
+        running.tick(NOW + 20, quiet=int(time.time() * 1000) + 10)
         assert running.differing() == []
 
     def test_removes_cities_and_hours_that_no_window_has_any_more(self, running: Running) -> None:
@@ -411,6 +451,73 @@ class TestRebuild:
         assert {key[2] for key in running.session.rows["city_hours"]} == {"CA:a"}
         assert len(running.session.rows["city_hours"]) == 1
         assert len(running.session.rows["country_hours"]) == 2
+
+    def test_is_repeated_while_a_window_changes(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch lands, and the ticker has merged and written it before the older merge is written."""
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick()
+        unlisted, landed = Hours.unlisted, []
+
+        def meanwhile(hours: Hours, *arguments: Any) -> Any:
+            if not landed:
+                landed.append(1)
+                running.windows.tweet("CA", "CA:b", NOW, author=2)
+                running.windows.write(int(time.time() * 1000) + 1)
+                running.tick(NOW + 10, quiet=int(time.time() * 1000) + 10)
+            return unlisted(hours, *arguments)
+
+        monkeypatch.setattr(Hours, "unlisted", meanwhile)
+        assert rolling.rebuild(running.session, LIVE, "all", "CA", [NOW]) == 1  # type: ignore[arg-type]
+        assert landed
+        assert [one for one in running.differing() if one.table != "city_ranks"] == []  # type: ignore[attr-defined]
+
+
+class TestARecountThatDied:
+    """Between the windows and the hours."""
+
+    def begun(self, running: Running, at: int, gone: set[str]) -> None:
+        """Its hour is unsettled, its windows are without some cities (an empty one is the country)."""
+        for city in ("CA:a", "CA:b"):
+            running.windows.tweet("CA", city, at, author=1)
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick()
+        pairs = [("all", "CA"), ("all", "*")]
+        rolling.unsettle(running.session, LIVE, pairs, at // HOUR * HOUR)  # type: ignore[arg-type]
+        for key in [key for key in running.windows.cells if key[2] in gone and key[3] < at + WINDOW]:
+            running.windows.remove(key)
+
+    @pytest.mark.parametrize("gone", [{"CA:b"}, {"CA:a", "CA:b", ""}])
+    @pytest.mark.parametrize("hours", [3, 60])
+    def test_is_made_good_when_the_ticker_starts_again(
+        self, running: Running, hours: int, gone: set[str]
+    ) -> None:
+        self.begun(running, NOW - hours * HOUR, gone)
+        running.restart()
+        running.tick(NOW + 10)
+        for table, of_cities in (("city_hours", True), ("country_hours", False)):
+            wanted = {
+                (*key[: 3 if of_cities else 2], key[3] // HOUR * HOUR)
+                for key in running.windows.cells
+                if bool(key[2]) is of_cities
+            }
+            assert running.session.rows[table].keys() == wanted
+
+    def test_is_seen_by_the_next_one(self, running: Running) -> None:
+        at = NOW - 60 * HOUR
+        self.begun(running, at, {"CA:b"})
+        span = at // HOUR * HOUR, NOW
+
+        def found() -> Any:
+            return rolling.unsettled(running.session, LIVE, span, lambda key: key["feed"] == "all")  # type: ignore[arg-type]
+
+        assert found() == {at // HOUR * HOUR: {("all", "CA"), ("all", "*")}}
+        for country in ("CA", "*"):
+            rolling.rebuild(running.session, LIVE, "all", country, [at])  # type: ignore[arg-type]
+        assert found() == {}
 
 
 def test_any_history_of_writes_restarts_and_looks_ends_exact(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,8 +158,21 @@ class TestLists:
     def windows(self, updated_at: int = 40) -> dict[Any, dict[str, Any]]:
         return {("all", country, 2 * HOUR): {"updated_at": updated_at} for country in ("CA", "*")}
 
+    def compare(
+        self,
+        found: dict[Any, Any],
+        windows: dict[Any, Any] | None = None,
+        *,
+        again: Recount | None = None,
+        before: dict[Any, Any] | None = None,
+        span: Any = None,
+        now: int = NOW,
+    ) -> ranked.Ranks:
+        windows = windows or self.windows()
+        return ranked.compare(again or self.recount(), found, windows, before or windows, span, now)
+
     def test_that_are_right_are_compared(self) -> None:
-        result = ranked.compare(self.recount(), self.found(), self.windows(), self.windows(), None)
+        result = self.compare(self.found())
         assert (result.differences, result.behind) == ([], set())
         assert result.rows == len(self.found()) == 18
 
@@ -168,36 +181,34 @@ class TestLists:
         found[self.KEY]["tweets"] += 1
         del found["all", "*", "retweets", "day", 1]
         found["all", "GB", "tweets", "hour", 1] = found[self.KEY]
-        told = ranked.compare(self.recount(), found, self.windows(), self.windows(), None).differences
+        told = self.compare(found).differences
         assert [(one.key[1], one.column) for one in told] == [("*", ""), ("CA", "tweets"), ("GB", "")]
 
     def test_that_differ_and_are_older_than_a_window_are_behind(self) -> None:
         found = self.found()
         found[self.KEY]["tweets"] += 1
-        result = ranked.compare(self.recount(), found, self.windows(60), self.windows(60), None)
+        result = self.compare(found, self.windows(60))
         assert (result.differences, result.behind, result.rows) == ([], {self.KEY[:4]}, 17)
 
     def test_that_have_not_rolled_yet_are_behind(self) -> None:
         found = self.found(self.NOW + 300_000)
         found[self.KEY] = self.found()[self.KEY]
-        result = ranked.compare(self.recount(), found, self.windows(), self.windows(), None)
+        result = self.compare(found)
         assert (result.differences, result.behind) == ([], {self.KEY[:4]})
 
     def test_are_all_behind_before_the_first_look(self) -> None:
-        result = ranked.compare(self.recount(), {}, self.windows(), self.windows(), None)
+        result = self.compare({})
         assert {(one.feed, one.country) for one in result.behind} == {("all", "CA"), ("all", "*")}
 
     def test_of_which_something_is_open_are_not_compared(self) -> None:
         again = self.recount()
         again.add(post(99, HOUR + 1), "all", is_open=True)
-        result = ranked.compare(again, self.found(), self.windows(), self.windows(), None)
+        result = self.compare(self.found(), again=again)
         # Only the lists of the day reach so far.
         assert (result.differences, result.rows) == ([], 12)
 
     def test_of_other_times_than_were_recounted_are_not_compared(self) -> None:
-        result = ranked.compare(
-            self.recount(), self.found(), self.windows(), self.windows(), (HOUR, 3 * HOUR)
-        )
+        result = self.compare(self.found(), span=(HOUR, 3 * HOUR))
         assert {key[3] for key in self.found()} == {"window", "hour", "day"}
         assert (result.differences, result.rows) == ([], 12)
 
@@ -205,22 +216,45 @@ class TestLists:
         found = self.found()
         found[self.KEY]["tweets"] += 1
         windows = self.windows() | {("all", "CA", HOUR - 300_000): {"updated_at": 60}}
-        (difference,) = ranked.compare(self.recount(), found, windows, windows, None).differences
+        (difference,) = self.compare(found, windows).differences
         assert difference.key == self.KEY
 
     def test_of_a_window_that_was_written_since_are_open(self) -> None:
         found = self.found()
         found[self.KEY]["tweets"] += 1
         windows = self.windows() | {("all", "CA", 2 * HOUR): {"updated_at": 45}}
-        result = ranked.compare(self.recount(), found, windows, self.windows(), None)
+        result = self.compare(found, windows, before=self.windows())
         assert (result.differences, result.behind) == ([], set())
         assert {key[1] for key in result.open} == {"CA"}
         assert self.KEY[:4] in result.open
 
+    def test_of_all_countries_are_as_old_as_the_newest_window_of_any(self) -> None:
+        found = self.found()
+        found["all", "*", "tweets", "hour", 1]["tweets"] += 1
+        result = self.compare(found, self.windows() | {("all", "CA", 2 * HOUR): {"updated_at": 60}})
+        assert (result.differences, {key[1] for key in result.behind}) == ([], {"*"})
+
     def test_are_not_due_where_no_city_is(self) -> None:
         again = Recount()
         again.add(Post(1, HOUR, 1, frozenset(), "CA", None), "all")
-        assert ranked.compare(again, {}, self.windows(), self.windows(), None) == ranked.Ranks()
+        assert self.compare({}, again=again) == ranked.Ranks()
+
+    def test_are_rightly_not_there_a_day_after_the_last_tweet(self) -> None:
+        assert self.compare({}, now=self.NOW + 49 * HOUR) == ranked.Ranks()
+
+    def test_that_should_have_rolled_on_are_compared_as_of_then_and_told(self) -> None:
+        assert self.compare(self.found(), now=self.NOW + 300_000).old is None
+        result = self.compare(self.found(), now=self.NOW + 300_001)
+        assert (result.old, result.rows) == (3 * HOUR, 18)
+
+    def test_are_of_now_but_for_a_replay_of_another_day(self) -> None:
+        end = 3 * HOUR
+        for live, clock, moment in (
+            (False, end + 24 * HOUR, end + 24 * HOUR),
+            (False, end + 24 * HOUR + 1, end - 1),
+            (True, end + 24 * HOUR + 1, end + 24 * HOUR + 1),
+        ):
+            assert ranked.moment(self.recount(), clock, live=live) == moment
 
 
 def test_a_city_of_retweets_alone_has_its_name_in_its_rows_and_no_row_of_its_own() -> None:

@@ -137,7 +137,8 @@ def verify(
 
     --topic recounts what the topics hold. Windows of which retention has deleted the head are not compared.
     What the job has not counted yet, and windows that wait to be recounted, are open: they are judged by the
-    least and the most that they may be, and told apart.
+    least and the most that they may be, and told apart. Hours and lists follow their windows by some seconds:
+    those that are behind are not compared, which is told, and with --wait a fault.
 
     The file may be X API v2 JSON in any stored form, or replay's truth; feeds come from the tags of its
     matching rules where these are citypulse's. Distinct users are compared exactly up to 4,096, beyond within

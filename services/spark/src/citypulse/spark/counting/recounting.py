@@ -14,7 +14,6 @@ from cassandra.cluster import NoHostAvailable, Session
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from citypulse.spark import rolling
 from citypulse.spark.config import Config
 from citypulse.spark.counting.leftover import WINDOW_MS
 from citypulse.spark.errors import StopError
@@ -62,11 +61,7 @@ def _look(
     closed = live.closed_until(spark, config) or 0
     ready = {one for one in due.read(session, config) if one.window_start + WINDOW_MS <= closed}
     if not ready <= tried:
-
-        def rebuild(feed: str, country: str, hours: set[int]) -> None:
-            rolling.rebuild(session, config, feed, country, hours)
-
-        outcome = due.work(config, spark, session, rebuild=rebuild)
+        outcome = due.work(config, spark, session)
         told = outcome.told.values() if outcome else ()
         changed = sum(one.changed + one.added + one.removed for one in told)
         _log.info("windows were recounted", windows=len(ready - tried), cells_changed=changed)

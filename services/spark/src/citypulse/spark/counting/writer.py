@@ -74,7 +74,6 @@ def write(
     stamp: int,
     whole_after: int = 0,
     missing: Sequence[Missing] | None = None,
-    updated_at: int | None = None,
 ) -> Iterator[Written]:
     """Write the cells of one partition of the query's result.
 
@@ -84,7 +83,6 @@ def write(
         whole_after: windows that start at it (ms since the epoch) or before are not written, since some of
             their events may be missing; 0 to write all.
         missing: what was not received; None leaves `gap_seconds` as it is.
-        updated_at: what the rows say of when they were written, in ms; None for the time of the stamp.
 
     Raises:
         cassandra.DriverException, StopError: what Cassandra answered, if it cannot be done in time.
@@ -99,7 +97,7 @@ def write(
     target = _target(cassandra, keyspace)
     partitions: dict[tuple[Any, ...], list[tuple[Any, int]]] = defaultdict(list)
     cities: dict[tuple[str, str], tuple[int, int]] = {}
-    now = stamp // 1000 if updated_at is None else updated_at
+    now = stamp // 1000
     unknown = (UNSET_VALUE, UNSET_VALUE, UNSET_VALUE)
     for cell in rows:
         feed, country, city, start = cell["feed"], cell["country"], cell["city_id"], cell["window_start"]

@@ -2,7 +2,6 @@
 
 # ruff: noqa: S608 - a keyspace cannot be a parameter in CQL; its name is checked by the configuration
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -40,8 +39,7 @@ def apply(
 ) -> None:
     """Write and remove, all with the recount's timestamp (microseconds).
 
-    Countries' rows come last, with the time at which they are written: whoever sees one of them change finds
-    its cities as they are to be, and one that a recount died before is written by the next recount.
+    Countries' rows come last: whoever sees one of them change finds its cities as they are to be.
 
     Args:
         session: with Cassandra.
@@ -56,11 +54,7 @@ def apply(
     """
     for of_cities in (True, False):
         cells = [cell for cell in changes.write if bool(cell["city_id"]) is of_cities]
-        now = time.time_ns() // 1_000_000
-        written = write(
-            *(cells, config.cassandra, config.keyspace, names, stamp), missing=missing, updated_at=now
-        )
-        for _ in written:
+        for _ in write(cells, config.cassandra, config.keyspace, names, stamp, missing=missing):
             pass
         remove = {key: before for key, before in changes.remove.items() if bool(key[2]) is of_cities}
         _remove(session, config, remove, stamp)

@@ -36,7 +36,6 @@ class Changes(msgspec.Struct):
     """What a recount changes."""
 
     write: list[Cell] = msgspec.field(default_factory=list)
-    """With the row of each country of which only cities differ."""
     remove: dict[CellKey, Before] = msgspec.field(default_factory=dict)
     newer: set[CellKey] = msgspec.field(default_factory=set)
     """Cells that differ, but were written after the recount began."""
@@ -75,10 +74,10 @@ def find(cells: Iterable[Cell], there: Mapping[CellKey, Before], stamp: int) -> 
         stamp: the recount's timestamp, in microseconds.
     """
     result = Changes()
-    found: dict[CellKey, Cell] = {}
+    found: set[CellKey] = set()
     for cell in cells:
-        key = _key(cell)
-        found[key] = cell
+        key = (cell["feed"], cell["country"], cell["city_id"] or "", cell["window_start"])
+        found.add(key)
         before = there.get(key, Before())
         told = result.of(key[0], key[1])
         told.cells += 1
@@ -103,15 +102,7 @@ def find(cells: Iterable[Cell], there: Mapping[CellKey, Before], stamp: int) -> 
         told.removed += 1
         told.windows.add(key[3])
         _add(told, key, {}, before.row)
-    written = {_key(cell) for cell in result.write}
-    countries = {(feed, country, "", start) for feed, country, _, start in written | result.remove.keys()}
-    # What is made of the windows is made again where a country's row was written.
-    result.write += [found[key] for key in sorted(countries & found.keys() - written - result.newer)]
     return result
-
-
-def _key(cell: Cell) -> CellKey:
-    return cell["feed"], cell["country"], cell["city_id"] or "", cell["window_start"]
 
 
 def merge(into: dict[FeedCountry, Told], told: Mapping[FeedCountry, Told]) -> None:

@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
 
-from citypulse.spark import rolling, tables
 from citypulse.spark import session as sessions
+from citypulse.spark import tables
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError, StopError
 from citypulse.spark.reprocess import coverage, due, run, watch
@@ -40,15 +40,11 @@ def reprocess(config: Config, request: run.Request | None) -> None:
         if request is None and not listed:
             out.print("the recount list is empty")
             return
-
-        def rebuild(feed: str, country: str, hours: set[int]) -> None:
-            rolling.rebuild(session, config, feed, country, hours)
-
         with _spark(config) as spark, _progress() as progress:
             if request is None:
-                outcome = due.work(config, spark, session, progress, rebuild)
+                outcome = due.work(config, spark, session, progress)
             else:
-                outcome = run.run(config, spark, session, request, progress, rebuild)
+                outcome = run.run(config, spark, session, request, progress)
                 due.clear(session, config, listed, request, outcome)
         left = len(due.read(session, config))
     assert outcome is not None  # noqa: S101 - the list was not empty

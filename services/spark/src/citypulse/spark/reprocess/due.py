@@ -50,7 +50,6 @@ def work(
     spark: SparkSession,
     session: Session,
     progress: watch.Progress = watch.silent,
-    rebuild: runs.Rebuild | None = None,
 ) -> runs.Outcome | None:
     """Recount every window of the list that can be, in one pass over the topics.
 
@@ -70,7 +69,7 @@ def work(
     reasons = ",".join(sorted({one.reason for one in listed}))
     span = min(windows), max(windows) + WINDOW_MS
     request = runs.Request(span, windows=windows, reason=reasons)
-    outcome = runs.run(config, spark, session, request, progress, rebuild)
+    outcome = runs.run(config, spark, session, request, progress)
     clear(session, config, listed, request, outcome)
     return outcome
 

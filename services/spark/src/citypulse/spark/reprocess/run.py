@@ -12,7 +12,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
-from citypulse.spark import kept, spans, topics
+from citypulse.spark import kept, rolling, spans, topics
 from citypulse.spark.config import Config
 from citypulse.spark.counting.gaps import Missing
 from citypulse.spark.counting.names import Names
@@ -23,9 +23,6 @@ from citypulse.spark.reprocess.changes import Before, CellKey, FeedCountry, Told
 from citypulse.spark.spans import Span
 
 HOUR_MS = 3_600_000
-
-Rebuild = Callable[[str, str, set[int]], None]
-"""Called with feed, country and the starts of hours (ms) of which windows were changed."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -69,14 +66,12 @@ def run(
     session: Session,
     request: Request,
     progress: watch.Progress = watch.silent,
-    rebuild: Rebuild | None = None,
 ) -> Outcome:
     """Recount, and write what differs.
 
     Args:
         spark: also the job's own session, from another thread.
         progress: is told how far it is.
-        rebuild: called for what is made of the windows.
 
     Raises:
         StopError: Kafka does not answer, or records were deleted while they were read.
@@ -113,7 +108,7 @@ def run(
     counted = cells.recount(records, outcome.done, request.windows, request.country, request.feed)
     counted = counted.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        _compare(config, spark, session, request, counted, outcome, progress, rebuild)
+        _compare(config, spark, session, request, counted, outcome, progress)
     except Py4JError as error:
         raise StopError(f"Spark could not count: {str(error).strip()[:500]}") from error
     finally:
@@ -129,7 +124,6 @@ def _compare(
     counted: DataFrame,
     outcome: Outcome,
     progress: watch.Progress,
-    rebuild: Rebuild | None,
 ) -> None:
     """Hour by hour, so that a long span needs no more memory than a short one."""
     hour = F.floor(F.col("window_start") / HOUR_MS).alias("hour")
@@ -137,7 +131,14 @@ def _compare(
         found = {row["hour"] for row in counted.select(hour).distinct().collect()}
     assert outcome.done is not None  # noqa: S101 - for mypy
     found |= _hours_there(session, config, request, outcome.done)
-    names, missing = _names(config), _missing(config, outcome.stamp // 1000)
+    # What a recount before this one died over: its windows may be right, and the hours made of them not.
+    every = outcome.done[0] // HOUR_MS * HOUR_MS, outcome.done[1]
+    unsettled = rolling.unsettled(session, config, every, _wanted(request))
+    found |= {start // HOUR_MS for start in unsettled}
+    try:
+        names, missing = _names(config), _missing(config, outcome.stamp // 1000)
+    except KafkaError as error:
+        raise StopError(f"the topics of places and gaps cannot be read: {error}") from error
     why = apply.Why(request.reason, "journal" if request.journals else "kafka")
     for number, one in enumerate(sorted(found)):
         progress("comparing hours", number, len(found))
@@ -149,11 +150,12 @@ def _compare(
         changes.merge(outcome.told, changed.told)
         if request.dry_run:
             continue
+        pairs = {pair for pair, told in changed.told.items() if told.any}
+        rolling.unsettle(session, config, pairs, one * HOUR_MS)
         apply.apply(session, config, changed, names, missing, outcome.stamp)
         apply.note(session, config, outcome.told, why, outcome.stamp)
-        for (feed, country), told in changed.told.items():
-            if rebuild and told.any:
-                rebuild(feed, country, {window // HOUR_MS * HOUR_MS for window in told.windows})
+        for feed, country in sorted(pairs | unsettled.get(one * HOUR_MS, set())):
+            rolling.rebuild(session, config, feed, country, [one * HOUR_MS])
     progress("comparing hours", len(found), len(found))
 
 

@@ -6,7 +6,7 @@ ticker.
 (the thread), `rebuilding` (hours after a recount).
 """
 
-from citypulse.spark.rolling.rebuilding import rebuild
+from citypulse.spark.rolling.rebuilding import rebuild, unsettle, unsettled
 from citypulse.spark.rolling.ticker import start
 
-__all__ = ["rebuild", "start"]
+__all__ = ["rebuild", "start", "unsettle", "unsettled"]

@@ -15,6 +15,10 @@ from citypulse.spark.rolling.windows import ALL_COUNTRIES, City, Pair, Reader, V
 _HOURS_AT_A_TIME = 6
 """So many are read together at a start: the more, the fewer reads, but all of their windows are in memory."""
 
+_SLACK_MS = 15 * 60_000
+"""So much before its age says so a window may be gone: Cassandra counts its age in seconds from the time at
+which it was written, and a look takes time. Nobody removes a window that is about to go."""
+
 
 class Kept:
     """The cells of one feed and country. For `*`, which has no cities of its own, only hours are written."""
@@ -43,9 +47,10 @@ class Kept:
             clock: the wall clock in ms.
         """
         if self._versions is None:
-            self._stored = self._hours.stored(self.pair, min(found)) if found else {}
+            # Hours that have lost all of their windows are among them.
+            self._stored = self._hours.stored(self.pair, min([*found, clock - self._ttl]))
             changed: set[int] = set()
-            stale = {hour for hour, state in states(found).items() if self._stored.get(hour) != state}
+            stale = self._stale(states(found), clock)
         else:
             changed = self._changed(self._versions, found, clock)
             stale = {hour_of(start) for start in changed}
@@ -67,12 +72,28 @@ class Kept:
         changed = {start for start, version in found.items() if before.get(start) != version}
         gone = before.keys() - found.keys()
         # A window that is older than windows are kept was not removed: it expired.
-        return changed | {start for start in gone if max(before[start].updated_at, start) + self._ttl > clock}
+        return changed | {
+            start for start in gone if not self._old(max(before[start].updated_at, start), clock)
+        }
+
+    def _stale(self, merged: Mapping[int, State], clock: int) -> set[int]:
+        """At a start: hours that are not what their windows say, and those that were left unsettled."""
+        stale = {hour for hour, state in self._stored.items() if not state.updated_at and hour not in merged}
+        for hour, state in merged.items():
+            stored = self._stored.get(hour)
+            # Of an hour with old windows some are gone: only what was written since can have changed it.
+            same = stored is not None and stored.updated_at == state.updated_at
+            if stored != state and not (same and self._old(hour, clock)):
+                stale.add(hour)
+        return stale
+
+    def _old(self, at: int, clock: int) -> bool:
+        return at + self._ttl <= clock + _SLACK_MS
 
     def _expiring(self, hour: int, clock: int) -> bool:
         """Whether windows of an hour may be gone by their age, so that it can only get less by merging."""
         stored = self._stored.get(hour)
-        return hour + self._ttl <= clock and stored is not None and stored.updated_at + self._ttl <= clock
+        return stored is not None and self._old(max(hour, stored.updated_at), clock)
 
     def _rewrite(self, hour: int, found: dict[int, Version], changed: set[int], need: Need) -> None:
         cities: Hour = {}
@@ -88,7 +109,10 @@ class Kept:
             self.windows = {start: one for start, one in windows.items() if start in need.windows}
         rows = self._reader.country(self.pair, hour, hour + HOUR_MS - WINDOW_MS)
         country = merge_country(rows[start] for start in sorted(rows)) if rows else None
-        before: Mapping[City, Cell | None] = self.hours.get(hour, {})
+        before: dict[City, Cell | None] = {**self.hours.get(hour, {})}
+        if (hour not in self.hours and hour in self._stored) or not present:
+            # Of an hour that is not kept the table may have cities that no window has any more.
+            before.update(self._hours.unlisted(self.pair, hour, cities))
         settled = {start: row.cell.updated_at for start, row in rows.items()} == {
             start: found[start].updated_at for start in present if found[start].settled
         }

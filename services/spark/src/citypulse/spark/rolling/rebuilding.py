@@ -1,23 +1,77 @@
-"""Hours put right by whoever changed their windows."""
+"""Hours put right by whoever changes their windows: `unsettle` before, `rebuild` after.
+
+Between both an hour's row in `country_hours` has no `updated_at`. Should whoever it was die, the next start
+of the ticker merges such an hour, and so does the next recount of it (`unsettled`).
+"""
 
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+import structlog
 from cassandra.cluster import Session
 
+from citypulse.spark import spans
 from citypulse.spark.config import Config
 from citypulse.spark.rolling.hours import Hours, merge_country, merge_windows
 from citypulse.spark.rolling.names import Names
 from citypulse.spark.rolling.spans import HOUR_MS, WINDOW_MS, hour_of
-from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader
+from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, milliseconds
+from citypulse.spark.spans import Span
+from citypulse.spark.tables import execute_all
+
+_ROWS = """SELECT window_start, updated_at, WRITETIME(updated_at) AS written, TTL(updated_at) AS ttl
+  FROM {keyspace}.country_windows
+  WHERE feed = ? AND country = ? AND window_start >= ? AND window_start <= ?"""
+_TOUCH = """UPDATE {keyspace}.country_windows USING TIMESTAMP ? AND TTL ?
+  SET updated_at = ? WHERE feed = ? AND country = ? AND window_start = ?"""
+
+_UNSETTLE = """UPDATE {keyspace}.country_hours SET updated_at = null
+  WHERE feed = ? AND country = ? AND hour_start = ?"""
+_TRIES = 5
+
+_log = structlog.get_logger()
+
+
+def unsettle(session: Session, config: Config, pairs: Iterable[tuple[str, str]], hour: int) -> None:
+    """Say of an hour of these feeds and countries that its windows are about to change.
+
+    Raises:
+        cassandra.DriverException: it could not be done in the configured time.
+    """
+    statement = session.prepare(_UNSETTLE.format(keyspace=config.keyspace))
+    statement.is_idempotent = True
+    todo = [(statement, (*pair, hour)) for pair in sorted(pairs)]
+    execute_all(session, todo, config.cassandra.concurrency, config.cassandra.wait_seconds)
+
+
+def unsettled(
+    session: Session, config: Config, span: Span, wanted: Callable[[Mapping[str, Any]], bool]
+) -> dict[int, set[tuple[str, str]]]:
+    """Hours of a span that somebody left unsettled: by their start, of which feeds and countries.
+
+    Args:
+        span: of hours' starts.
+        wanted: which are looked at, by `feed` and `country`.
+
+    Raises:
+        cassandra.DriverException: a partition cannot be read.
+    """
+    result: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    columns = ("feed", "country", "hour_start", "tweets", "updated_at")
+    for row in spans.read(session, config.keyspace, "country_hours", columns, span, wanted):
+        # One of which nothing was counted says only what was not received.
+        if row["tweets"] is not None and row["updated_at"] is None:
+            result[row["hour_start"]].add((row["feed"], row["country"]))
+    return result
 
 
 def rebuild(session: Session, config: Config, feed: str, country: str, hours: Iterable[int]) -> int:
     """Merge hours from their windows again; returns how many hours were written or removed.
 
     To be called when all changes of their windows are in the tables, for the country and for `*`. The job's
-    ticker, if one runs, sees the countries' rows change and does the same, and the ranks, at its next look;
-    this does not wait for it, and is needed where none runs.
+    ticker, if one runs, reads these windows again and puts the ranks right at its next look.
 
     An hour without any window is removed, unless it is older than windows are kept: its windows are gone by
     their age. Of such an hour all windows must have been written anew before, or it would shrink to those
@@ -39,18 +93,48 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
     reader = Reader(session, config.keyspace, concurrency, names)
     store = Hours(session, config, names)
     kept_since = time.time() * 1000 - config.cassandra.windows_ttl_days * 86_400_000
-    written = 0
+    written: set[int] = set()
     for hour in sorted({hour_of(moment) for moment in hours}):
         last = hour + HOUR_MS - WINDOW_MS
-        rows = reader.country(pair, hour, last)
-        if not rows and hour < kept_since:
-            continue
-        cities = {}
-        if country != ALL_COUNTRIES:
-            read = reader.cities(pair, rows, {}, 0)
-            cities = merge_windows(read[start] for start in sorted(read))
-        merged = merge_country(rows[start] for start in sorted(rows)) if rows else None
-        before = {} if country == ALL_COUNTRIES else store.unlisted(pair, hour, cities)
-        store.write(pair, hour, cities, merged, before, store.stored(pair, hour).get(hour))
-        written += 1
-    return written
+        for _ in range(_TRIES):
+            _touch(session, config, pair, hour, last)
+            rows = reader.country(pair, hour, last)
+            if not rows and hour < kept_since:
+                break
+            cities = {}
+            if country != ALL_COUNTRIES:
+                read = reader.cities(pair, rows, {}, 0)
+                cities = merge_windows(read[start] for start in sorted(read))
+            merged = merge_country(rows[start] for start in sorted(rows)) if rows else None
+            before = {} if country == ALL_COUNTRIES else store.unlisted(pair, hour, cities)
+            store.write(pair, hour, cities, merged, before, store.stored(pair, hour).get(hour))
+            written.add(hour)
+            # The job may have written a window meanwhile, and its ticker the hour: this was the older one.
+            if reader.country(pair, hour, last) == rows:
+                break
+        else:
+            _log.warning("an hour changes while it is merged; the ticker goes on with it", hour=hour)
+    return len(written)
+
+
+def _touch(session: Session, config: Config, pair: Pair, first: int, last: int) -> None:
+    """Let the ticker see that these windows changed.
+
+    It may have read them when only a part of a recount was written, and a recount that moves tweets from one
+    city to another leaves their country's row as it was.
+    """
+    found = session.prepare(_ROWS.format(keyspace=config.keyspace))
+    update = session.prepare(_TOUCH.format(keyspace=config.keyspace))
+    update.is_idempotent = True
+    now = time.time_ns() // 1_000_000
+    # The mark carries the timestamp and what is left of the TTL of the row that it belongs to, so that it
+    # goes wherever the row goes: of two values of one age Cassandra keeps the greater one.
+    todo = [
+        (
+            update,
+            (row.written, row.ttl, max(now, milliseconds(row.updated_at) + 1), *pair, row.window_start),
+        )
+        for row in session.execute(found, (*pair, first, last))
+        if row.updated_at is not None
+    ]
+    execute_all(session, todo, config.cassandra.concurrency, config.cassandra.wait_seconds)

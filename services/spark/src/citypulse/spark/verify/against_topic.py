@@ -109,7 +109,7 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
         if not result.differing:
             before = seen.found["country_windows"]
             made = made_of_windows.Made(config, session, counted.recount, before, span)
-            for words in made.compare(deadline, result):
+            for words in made.compare(None if wait_seconds is None else deadline, result):
                 out.print(words)
     report.show(out, result)
     _tell_open(out, counted, seen.due)

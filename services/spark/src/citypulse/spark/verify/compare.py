@@ -52,7 +52,7 @@ class Comparison(msgspec.Struct):
     differing: int = 0
     differences: list[Difference] = msgspec.field(default_factory=list)
     behind: int = 0
-    """Hours and lists that were not compared, for their windows were written after them."""
+    """Hours and lists that are yet to be written again, of their windows or of the present moment."""
 
 
 class Wanted(msgspec.Struct):

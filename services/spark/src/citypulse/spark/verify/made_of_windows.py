@@ -9,13 +9,13 @@ from cassandra.cluster import Session
 
 from citypulse.spark.config import Config
 from citypulse.spark.spans import Span
-from citypulse.spark.verify import hourly, ranked, stored
+from citypulse.spark.verify import hourly, ranked, report, stored
 from citypulse.spark.verify.compare import Comparison
 from citypulse.spark.verify.stored import Rows
 from citypulse.spark.verify.tally import Recount
 
 _LOOK_SECONDS = 1.0
-_LOOKS = 2
+_LOOKS = 3
 """Of the ticker: so many of its pauses a list that differs is given, for it may be read while it rolls."""
 
 Judged = hourly.Hours | ranked.Ranks
@@ -37,18 +37,22 @@ class Made(NamedTuple):
     """The rows of `country_windows` when the recount was made."""
     span: Span | None
 
-    def compare(self, deadline: float, result: Comparison) -> Iterator[str]:
+    def compare(self, deadline: float | None, result: Comparison) -> Iterator[str]:
         """Compare, add to the result, and give what is to be told.
 
         Args:
-            deadline: until this moment of the monotonic clock they may be behind their windows.
+            deadline: until this moment of the monotonic clock they may be behind their windows, but at least
+                as long as the ticker needs for some looks; None: what is behind is not waited for.
         """
         if self.recount.first_at is None or self.recount.last_at is None:
             return
-        rolled = max(deadline, time.monotonic() + _LOOKS * self.config.tick_seconds)
-        for what, look, patience in (("hours", self._hours, deadline), ("lists", self._lists, rolled)):
-            last = _last(look, deadline, patience)
+        now = time.monotonic()
+        rolled = max(deadline or 0.0, now + _LOOKS * self.config.tick_seconds)
+        behind = now if deadline is None else rolled
+        for what, look, differing in (("hours", self._hours, behind), ("lists", self._lists, rolled)):
+            last = _last(look, behind, differing)
             if last is None:
+                yield f"{what} were not compared: there is no such table yet"
                 continue
             judged, rows = last
             result.rows.update(rows)
@@ -58,8 +62,13 @@ class Made(NamedTuple):
             result.behind += len(judged.behind)
             if judged.behind:
                 yield f"{len(judged.behind)} {what} are behind their windows, and were not compared"
-            if isinstance(judged, ranked.Ranks) and judged.open:
+            if not isinstance(judged, ranked.Ranks):
+                continue
+            if judged.open:
                 yield f"{len(judged.open)} {what} count what is open, and were not compared"
+            if judged.old is not None:
+                result.behind += 1
+                yield f"{what} were compared as of {report.time(judged.old)}: they have not rolled on since"
 
     def _hours(self) -> _Look | None:
         assert self.recount.first_at is not None  # noqa: S101 - for mypy
@@ -80,23 +89,26 @@ class Made(NamedTuple):
         if found is None:
             return None
         windows = stored.read_versions(self.session, self.config.keyspace, self.span)
-        judged = ranked.compare(self.recount, found, windows, self.before, self.span)
+        now = ranked.moment(self.recount, time.time_ns() // 1_000_000, live=not self.config.run)
+        judged = ranked.compare(self.recount, found, windows, self.before, self.span, now)
         return _Look(judged, {ranked.TABLE: len(found)})
 
 
-def _last(look: Callable[[], _Look | None], deadline: float, patience: float) -> _Look | None:
+def _last(look: Callable[[], _Look | None], behind: float, differing: float) -> _Look | None:
     """The first look that finds all of it right, or the last one; None where there are no such tables.
 
     Args:
         look: is called again and again.
-        deadline: until when something may be behind.
-        patience: until when something may differ.
+        behind: until when something may be behind.
+        differing: until when something may differ.
     """
     while True:
         found = look()
         if found is None:
             return None
-        until = patience if found.judged.differences else deadline
-        if not (found.judged.differences or found.judged.behind) or time.monotonic() > until:
+        judged = found.judged
+        until = differing if judged.differences else behind
+        late = judged.behind or (isinstance(judged, ranked.Ranks) and judged.old is not None)
+        if not (judged.differences or late) or time.monotonic() > until:
             return found
         time.sleep(_LOOK_SECONDS)

@@ -1,8 +1,9 @@
 """The lists of cities against the same recount.
 
 A list is written some time after the windows that it counts, and rolls with the clock: all lists together
-tell of which moment they are. One that is of another moment, or whose windows have changed since it was
-written, is said to be behind when it differs.
+tell of which moment they are, and whether that is long ago. One that is of another moment, or whose windows
+have changed since it was written, is said to be behind when it differs; one that counts windows of which the
+recount does not know everything is open.
 """
 
 from collections import defaultdict
@@ -17,10 +18,11 @@ from citypulse.spark.spans import Span
 from citypulse.spark.verify import rolled, rolled_tables
 from citypulse.spark.verify.compare import Difference
 from citypulse.spark.verify.stored import Rows
-from citypulse.spark.verify.tally import Recount
+from citypulse.spark.verify.tally import WINDOW_MS, Recount
 
 TABLE = "city_ranks"
 DAY_MS = 86_400_000
+ALL_COUNTRIES = "*"
 
 
 class ListKey(NamedTuple):
@@ -41,7 +43,16 @@ class Ranks(msgspec.Struct):
     """Lists that are yet to be written again."""
     open: set[ListKey] = msgspec.field(default_factory=set)
     """Lists that count windows of which the recount does not know everything."""
+    old: int | None = None
+    """Where all lists end, in ms, if they should have rolled on since; they are compared as of then."""
     differences: list[Difference] = msgspec.field(default_factory=list)
+
+
+def moment(recount: Recount, clock: int, *, live: bool) -> int:
+    """Of which moment (ms) lists are to be: the clock's; where the newest window of a named run ended more
+    than a day ago, the end of that."""
+    newest = max((start for *_, start in recount.cells), default=clock)
+    return clock if live or clock - (newest + WINDOW_MS) <= DAY_MS else newest + WINDOW_MS - 1
 
 
 def read(session: Session, keyspace: str) -> Rows | None:
@@ -52,7 +63,7 @@ def read(session: Session, keyspace: str) -> Rows | None:
         return None
 
 
-def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Span | None) -> Ranks:
+def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Span | None, now: int) -> Ranks:
     """Hold lists against the recount, where nothing of what they count is open.
 
     Args:
@@ -62,6 +73,7 @@ def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Sp
         before: the same when the recount was made: a window that was written since may count what the recount
             does not know.
         span: what was recounted: lists of other times are not looked at; None for everything.
+        now: of which moment they are to be.
     """
     have = _lists(found)
     ends = [
@@ -69,10 +81,11 @@ def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Sp
         for (_, _, metric, of, _), row in found.items()
         if metric != "change" and of != "window"
     ]
-    if not ends:
-        seen = {(feed, country) for feed, country, city_id, _ in recount.cells if city_id}
-        return Ranks(behind={ListKey(feed, one, "", "") for feed, country in seen for one in (country, "*")})
-    wanted = _lists(rolled.ranks(recount.cells, recount.cities, max(ends) - 1))
+    # Without any list there is none that says of which moment it is: nobody may have tweeted for a day.
+    wanted = _lists(rolled.ranks(recount.cells, recount.cities, max(ends, default=now + 1) - 1))
+    result = Ranks()
+    if ends and max(ends) <= now - WINDOW_MS:
+        result.old = max(ends)
     # One look writes all lists of a country that are to change.
     written: dict[tuple[str, str], int] = {}
     for (feed, country, *_), row in found.items():
@@ -86,7 +99,11 @@ def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Sp
             unknown[feed, country].add(start)
     for feed, country, _, start in recount.settled:
         unknown[feed, country].add(start)
-    result = Ranks()
+    for feed, country in [pair for pair in versions if pair[1] != ALL_COUNTRIES]:
+        # Lists of all countries are made of each country's cities.
+        every = versions[feed, ALL_COUNTRIES]
+        for start, at in versions[feed, country].items():
+            every[start] = max(at, every.get(start, 0))
     for key in sorted(wanted.keys() | have.keys()):
         want, there = wanted.get(key, {}), have.get(key, {})
         begin, end = _times(want or there)
@@ -99,7 +116,9 @@ def compare(recount: Recount, found: Rows, windows: Rows, before: Rows, span: Sp
             continue
         differences = list(rolled_tables.differences({TABLE: want}, {TABLE: there}))
         newest = max((at for start, at in versions[pair].items() if since <= start < end), default=0)
-        if differences and (written.get(pair, 0) < newest or (there and _times(there) != (begin, end))):
+        if differences and (
+            not ends or written.get(pair, 0) < newest or (there and _times(there) != (begin, end))
+        ):
             result.behind.add(key)
             continue
         result.rows += len(want)
