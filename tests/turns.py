@@ -12,8 +12,8 @@ from tests.system import CHECKOUT
 Entry = TypeVar("Entry")
 
 EVERY = "all"
-"""Value of TURNS that lets all long tests run, as plain pytest does; `some` lets a few. Faults, which take most
-of an hour, take turns unless FAULT says which."""
+"""Value of TURNS that lets all long tests run, as plain pytest does; `some` lets a few. Faults, which take
+most of an hour, take turns unless FAULT says which."""
 
 
 def wanted() -> str:
