@@ -54,6 +54,8 @@ class Cassandra:
         self.requests = 0
         self.nulls = 0
         self.down = False
+        self.clock = 0
+        """Of the writes that come, in ms."""
         for text in tables.statements(config):
             made = re.search(
                 r"TABLE IF NOT EXISTS \w+\.(\w+) .*PRIMARY KEY \(\((.*?)\)(.*?)\)", text, re.DOTALL
@@ -103,6 +105,8 @@ class Cassandra:
         self.written.append(table)
         self.nulls += list(row.values()).count(None)
         row = {column: value for column, value in row.items() if value is not UNSET_VALUE}
+        if table == "country_hours" and row.get("tweets") is not None:
+            row["written"] = self.clock * 1000
         partition, keys = self.keys[table]
         if not set(keys) <= row.keys():
             self.statics[table].setdefault(tuple(row[key] for key in keys[:partition]), {}).update(row)

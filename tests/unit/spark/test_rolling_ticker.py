@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ class Running:
 
     def tick(self, now: int | None = None, quiet: int | None = None) -> None:
         self.now = now or self.now
+        self.session.clock = self.now
         self.ticker.tick(quiet or self.now, self.now)
 
     def differing(self) -> list[object]:
@@ -300,11 +302,11 @@ class TestWhatIsRead:
         running.windows.tweet("CA", "CA:a", NOW, author=1)
         running.windows.write(NOW + 900)
         running.tick(NOW + 2 * HOUR)
-        hours = [dict(running.session.rows[table]) for table in ("city_hours", "country_hours")]
+        hours = copy.deepcopy([running.session.rows[table] for table in ("city_hours", "country_hours")])
         for table in ("city_windows", "windows_by_country", "country_windows"):
             running.session.rows[table].clear()
         running.tick(NOW + 900 + 7 * DAY - early)
-        assert [dict(running.session.rows[table]) for table in ("city_hours", "country_hours")] == hours
+        assert [running.session.rows[table] for table in ("city_hours", "country_hours")] == hours
 
     def test_an_old_hour_of_which_a_recounted_window_outlives_the_others_stays(
         self, running: Running
@@ -317,7 +319,7 @@ class TestWhatIsRead:
         running.windows.tweet("CA", "CA:a", NOW + 20 * 60_000, author=3)
         running.windows.write(NOW + DAY)
         running.tick(NOW + DAY + 10)
-        hours = dict(running.session.rows["country_hours"])
+        hours = copy.deepcopy(running.session.rows["country_hours"])
         for table in ("city_windows", "windows_by_country", "country_windows"):
             for key in [key for key in running.session.rows[table] if NOW // WINDOW * WINDOW in key]:
                 del running.session.rows[table][key]
@@ -325,12 +327,48 @@ class TestWhatIsRead:
         running.tick(NOW + 7 * DAY + HOUR)
         assert running.session.rows["country_hours"] == hours
 
+    def test_counts_that_go_before_what_was_put_right_later_in_their_row_are_not_removed(
+        self, running: Running
+    ) -> None:
+        for minutes in (0, 20):
+            running.windows.tweet("CA", "CA:a", NOW + minutes * 60_000, author=minutes)
+            running.windows.write(NOW + minutes * 60_000)
+        running.tick(NOW + HOUR)
+        hours = copy.deepcopy([running.session.rows[table] for table in ("city_hours", "country_hours")])
+        for table in ("city_windows", "windows_by_country"):
+            for key in [key for key in running.session.rows[table] if NOW // WINDOW * WINDOW in key]:
+                del running.session.rows[table][key]
+        for country in ("CA", "*"):
+            row = running.session.rows["country_windows"]["all", country, NOW // WINDOW * WINDOW]
+            row.update({name: None for name in row if name not in ("feed", "country", "window_start")})
+            row["gap_seconds"] = 0
+        running.tick(NOW + 7 * DAY + 1)
+        assert [running.session.rows[table] for table in ("city_hours", "country_hours")] == hours
+
+    def test_windows_of_a_recounted_hour_expire_as_others_do(self, running: Running) -> None:
+        for minutes in (0, 20):
+            running.windows.tweet("CA", "CA:a", NOW + minutes * 60_000, author=minutes)
+        running.windows.write(NOW + 20 * 60_000)
+        running.tick(NOW + HOUR)
+        for country in ("CA", "*"):
+            rolling.rebuild(running.session, LIVE, "all", country, [NOW])  # type: ignore[arg-type]
+        running.tick(NOW + 2 * HOUR)
+        assert running.differing() == []
+        hours = copy.deepcopy([running.session.rows[table] for table in ("city_hours", "country_hours")])
+        for minutes in (0, 20):
+            for table in ("city_windows", "windows_by_country", "country_windows"):
+                start = (NOW + minutes * 60_000) // WINDOW * WINDOW
+                for key in [key for key in running.session.rows[table] if start in key]:
+                    del running.session.rows[table][key]
+            running.tick(NOW + 20 * 60_000 + 7 * DAY + minutes)
+        assert [running.session.rows[table] for table in ("city_hours", "country_hours")] == hours
+
     def test_expired_windows_take_nothing_from_their_hour(self, running: Running) -> None:
         running.windows.tweet("CA", "CA:a", NOW, author=1)
         running.windows.tweet("CA", "CA:a", NOW + 20 * 60_000, author=2)
         running.windows.write(NOW)
         running.tick(NOW + 30 * 60_000)
-        hour = dict(running.session.rows["city_hours"])
+        hour = copy.deepcopy(running.session.rows["city_hours"])
         late = NOW + 7 * DAY
         for table in ("country_windows", "city_windows", "windows_by_country"):
             rows = running.session.rows[table]
@@ -452,27 +490,47 @@ class TestRebuild:
         assert len(running.session.rows["city_hours"]) == 1
         assert len(running.session.rows["country_hours"]) == 2
 
+    @pytest.mark.parametrize("countries_first", [False, True])
     def test_is_repeated_while_a_window_changes(
-        self, running: Running, monkeypatch: pytest.MonkeyPatch
+        self, running: Running, monkeypatch: pytest.MonkeyPatch, countries_first: bool
     ) -> None:
-        """A batch lands, and the ticker has merged and written it before the older merge is written."""
+        """A batch ends, and the ticker has merged and written it before the older merge is written."""
         running.windows.tweet("CA", "CA:a", NOW, author=1)
         running.windows.write(NOW - 10)
         running.tick()
         unlisted, landed = Hours.unlisted, []
+        running.windows.tweet("CA", "CA:b", NOW, author=2)
+        if countries_first:
+            running.windows.write(NOW + 5, cities=False)
 
         def meanwhile(hours: Hours, *arguments: Any) -> Any:
             if not landed:
                 landed.append(1)
-                running.windows.tweet("CA", "CA:b", NOW, author=2)
-                running.windows.write(int(time.time() * 1000) + 1)
-                running.tick(NOW + 10, quiet=int(time.time() * 1000) + 10)
+                running.windows.write(NOW + 5)
+                running.tick(NOW + 10)
             return unlisted(hours, *arguments)
 
         monkeypatch.setattr(Hours, "unlisted", meanwhile)
         assert rolling.rebuild(running.session, LIVE, "all", "CA", [NOW]) == 1  # type: ignore[arg-type]
         assert landed
         assert [one for one in running.differing() if one.table != "city_ranks"] == []  # type: ignore[attr-defined]
+
+    def test_that_never_catches_up_leaves_the_hour_unsettled(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick()
+        unlisted = Hours.unlisted
+
+        def meanwhile(hours: Hours, *arguments: Any) -> Any:
+            running.windows.tweet("CA", "CA:a", NOW, author=2)
+            running.windows.write(NOW + 5)
+            return unlisted(hours, *arguments)
+
+        monkeypatch.setattr(Hours, "unlisted", meanwhile)
+        rolling.rebuild(running.session, LIVE, "all", "CA", [NOW])  # type: ignore[arg-type]
+        assert running.session.rows["country_hours"]["all", "CA", NOW // HOUR * HOUR]["updated_at"] is None
 
 
 class TestARecountThatDied:
@@ -505,6 +563,53 @@ class TestARecountThatDied:
                 if bool(key[2]) is of_cities
             }
             assert running.session.rows[table].keys() == wanted
+
+    def test_of_the_last_windows_of_a_country_is_made_good_too(self, running: Running) -> None:
+        self.begun(running, NOW - 3 * HOUR, set())
+        for key in list(running.windows.cells):
+            running.windows.remove(key)
+        running.restart()
+        running.tick(NOW + 10)
+        hour = (NOW - 3 * HOUR) // HOUR * HOUR
+        for table in ("city_hours", "country_hours"):
+            assert not [key for key in running.session.rows[table] if key[-1] == hour]
+
+    def test_of_old_tweets_is_made_good_too(self, replaying: Running) -> None:
+        """Their windows were written lately."""
+        at = NOW - 100 * DAY
+        for hours in (0, 3):
+            replaying.windows.tweet("CA", "CA:a", at - hours * HOUR, author=1)
+        replaying.windows.write(NOW - 10)
+        replaying.tick()
+        hour = (at - 3 * HOUR) // HOUR * HOUR
+        rolling.unsettle(replaying.session, RUN, [("all", "CA"), ("all", "*")], hour)  # type: ignore[arg-type]
+        for country in ("CA", "*"):
+            cell = replaying.windows.cells["all", country, "", (at - 3 * HOUR) // WINDOW * WINDOW]
+            cell.retweets += 1
+            replaying.windows.unwritten.add(("all", country, "", (at - 3 * HOUR) // WINDOW * WINDOW))
+        replaying.windows.write(NOW + 10)
+        replaying.restart()
+        replaying.tick(NOW + 20)
+        assert differing(replaying.windows, (at // WINDOW + 1) * WINDOW - 1) == []
+
+    def test_is_not_taken_for_settled_by_a_ticker_that_goes_on(self, running: Running) -> None:
+        """It has moved a tweet to another city when another window of the hour changes."""
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick()
+        hour = NOW // HOUR * HOUR
+        rolling.unsettle(running.session, LIVE, [("all", "CA")], hour)  # type: ignore[arg-type]
+        key = ("all", "CA", "CA:a", NOW // WINDOW * WINDOW)
+        running.windows.cells["all", "CA", "CA:b", key[3]] = running.windows.cells[key]
+        running.windows.remove(key)
+        running.windows.cities["CA", "CA:b"] = City("B")
+        running.windows.unwritten.add(("all", "CA", "CA:b", key[3]))
+        running.windows.write(NOW - 10)
+        running.windows.tweet("CA", "CA:c", NOW + WINDOW, author=1)
+        running.windows.write(NOW + WINDOW)
+        running.tick(NOW + WINDOW + 10)
+        assert running.session.rows["country_hours"]["all", "CA", hour]["updated_at"] is None
+        assert {key[2] for key in running.session.rows["city_hours"]} == {"CA:b", "CA:c"}
 
     def test_is_seen_by_the_next_one(self, running: Running) -> None:
         at = NOW - 60 * HOUR

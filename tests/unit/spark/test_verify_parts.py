@@ -115,29 +115,38 @@ class TestHours:
             for n in range(24)
         }
 
+    def compare(self, again: Recount, found: dict[str, Any], span: tuple[int, int]) -> hourly.Hours:
+        return hourly.compare(again, found, self.windows(50), self.windows(50), span)
+
     def test_hours_that_are_merged_from_their_windows_are_compared(self) -> None:
         again = self.recount()
         found = self.found(again, 50)
         windows = self.windows(50)
         windows |= {key: {"updated_at": 50} for key in windows if key[2] == 2 * HOUR}
-        result = hourly.compare(again, found, windows, (HOUR, 3 * HOUR))
+        result = hourly.compare(again, found, windows, windows, (HOUR, 3 * HOUR))
         assert (result.differences, result.behind, result.rows) == ([], set(), 6)
         found["city_hours"]["all", "CA", "CA:1", HOUR]["tweets"] += 1
-        (difference,) = hourly.compare(again, found, windows, (HOUR, 3 * HOUR)).differences
+        (difference,) = hourly.compare(again, found, windows, windows, (HOUR, 3 * HOUR)).differences
         assert (difference.column, difference.expected, difference.found) == ("tweets", 6, 7)
 
     def test_an_hour_whose_windows_have_changed_since_is_behind(self) -> None:
         again = self.recount()
-        result = hourly.compare(again, self.found(again, 49), self.windows(50), (HOUR, 2 * HOUR))
+        result = self.compare(again, self.found(again, 49), (HOUR, 2 * HOUR))
         assert (result.rows, result.behind) == (0, {("all", "CA", HOUR), ("all", "*", HOUR)})
         missing = {table: {} for table in HOURS}
-        assert hourly.compare(again, missing, self.windows(50), (HOUR, 2 * HOUR)).behind == result.behind
+        assert self.compare(again, missing, (HOUR, 2 * HOUR)).behind == result.behind
+
+    def test_an_hour_of_which_a_window_was_written_since_is_open(self) -> None:
+        again = self.recount()
+        windows = self.windows(50) | {("all", "CA", HOUR): {"updated_at": 51}}
+        result = hourly.compare(again, self.found(again, 51), windows, self.windows(50), (HOUR, 2 * HOUR))
+        assert (result.open, result.differences) == ({("all", "CA", HOUR)}, [])
 
     def test_an_hour_that_is_open_or_only_partly_recounted_is_not_compared(self) -> None:
         again = self.recount()
         again.add(post(99, HOUR + 1), "all", is_open=True)
         found = self.found(self.recount(), 50)
-        assert hourly.compare(again, found, self.windows(50), (HOUR, 3 * HOUR - 1)).rows == 0
+        assert self.compare(again, found, (HOUR, 3 * HOUR - 1)).rows == 0
 
 
 class TestLists:

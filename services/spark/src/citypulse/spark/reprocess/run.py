@@ -48,6 +48,8 @@ class Outcome(msgspec.Struct):
     """The recount's timestamp, in microseconds."""
     done: Span | None = None
     """The span that was recounted; None where no window of the request could be."""
+    closed: int | None = None
+    """The job counts windows that end later; None where it stands still."""
     left: dict[str, Span] = msgspec.field(default_factory=dict)
     """Windows that were left alone, by the reason."""
     records: int = 0
@@ -89,8 +91,8 @@ def run(
         # Journals end when they were exported: what came afterwards is kept for as long as retention says.
         retention = kept.retention_ms(config.kafka, config.prefixed_topics) if request.journals else 0
         whole = kept.whole_after(consumer, some, retention)
-        closed = None if request.live else live.closed_until(spark, config)
-        outcome.done, outcome.left = coverage.covered(request.span, whole, closed, request.journals)
+        outcome.closed = None if request.live else live.closed_until(spark, config)
+        outcome.done, outcome.left = coverage.covered(request.span, whole, outcome.closed, request.journals)
         if outcome.done is None:
             return outcome
         start = kept.offsets_at(consumer, some, outcome.done[0] - kept.AHEAD_MS)
@@ -132,7 +134,10 @@ def _compare(
     assert outcome.done is not None  # noqa: S101 - for mypy
     found |= _hours_there(session, config, request, outcome.done)
     # What a recount before this one died over: its windows may be right, and the hours made of them not.
+    # Those that still change are left to the job's ticker, which leaves them unsettled now and then.
     every = outcome.done[0] // HOUR_MS * HOUR_MS, outcome.done[1]
+    if outcome.closed is not None:
+        every = every[0], min(every[1], outcome.closed - HOUR_MS + 1)
     unsettled = rolling.unsettled(session, config, every, _wanted(request))
     found |= {start // HOUR_MS for start in unsettled}
     try:

@@ -28,8 +28,9 @@ _COUNTRY = """INSERT INTO {keyspace}.country_hours (feed, country, hour_start,
 _NO_CITY = """DELETE FROM {keyspace}.city_hours
   WHERE feed = ? AND country = ? AND city_id = ? AND hour_start = ?"""
 _NO_COUNTRY = "DELETE FROM {keyspace}.country_hours WHERE feed = ? AND country = ? AND hour_start = ?"
-_STORED = """SELECT hour_start, updated_at, gap_seconds FROM {keyspace}.country_hours
-  WHERE feed = ? AND country = ? AND hour_start >= ?"""
+_STORED = """SELECT hour_start, updated_at, gap_seconds, WRITETIME(tweets) AS written
+  FROM {keyspace}.country_hours WHERE feed = ? AND country = ? AND hour_start >= ? AND hour_start <= ?"""
+_EVER = 253402300799999
 _HAS_CITY = """SELECT city_id FROM {keyspace}.city_hours
   WHERE feed = ? AND country = ? AND city_id = ? AND hour_start = ?"""
 
@@ -40,7 +41,21 @@ class State(NamedTuple):
     """What an hour was merged from: the newest of its windows, and what they say was not received."""
 
     updated_at: int
+    """0 where the hour is unsettled: more of a batch was to come, or a recount is under way or died."""
     gap_seconds: int | None
+
+
+class Stored(NamedTuple):
+    """What an hour's row says."""
+
+    state: State
+    written: int
+    """When its counts were written, in ms; 0 where it has none."""
+
+    @property
+    def age_from(self) -> int:
+        """When, at the latest, the windows were written that it was merged from, in ms."""
+        return self.state.updated_at or self.written
 
 
 def merge_windows(windows: Iterable[Mapping[City, Cell]], keep_sketch: bool = True) -> dict[City, Cell]:
@@ -82,11 +97,21 @@ class Hours:
         statement.is_idempotent = True
         return statement
 
-    def stored(self, pair: Pair, since: int) -> dict[int, State]:
-        """What state of their windows the country's hours were merged from, from the hour of `since` on."""
-        rows = self._session.execute(self._stored, (*pair, hour_of(since)))
+    def pairs(self) -> set[Pair]:
+        """Feeds and countries that have hours."""
+        rows = self._session.execute(
+            f"SELECT DISTINCT feed, country FROM {self._keyspace}.country_hours"  # noqa: S608 - checked by the configuration
+        )
+        return {Pair(row.feed, row.country) for row in rows}
+
+    def stored(self, pair: Pair, since: int, until: int = _EVER) -> dict[int, Stored]:
+        """The country's hours, from that of one moment to that of another."""
+        rows = self._session.execute(self._stored, (*pair, hour_of(since), until))
         return {
-            milliseconds(row.hour_start): State(milliseconds(row.updated_at), row.gap_seconds) for row in rows
+            milliseconds(row.hour_start): Stored(
+                State(milliseconds(row.updated_at), row.gap_seconds), (row.written or 0) // 1000
+            )
+            for row in rows
         }
 
     def write(
@@ -96,7 +121,7 @@ class Hours:
         cities: Hour,
         country: CountryWindow | None,
         before: Mapping[City, Cell | None],
-        stored: State | None,
+        stored: Stored | None,
         settled: bool = True,
     ) -> int:
         """Write an hour where it differs from what it was; returns how many rows were written or removed.
@@ -152,12 +177,12 @@ class Hours:
         return (*pair, city, hour, *(UNSET_VALUE if value is None else value for value in row))
 
     def _last(
-        self, pair: Pair, hour: int, country: CountryWindow | None, stored: State | None, settled: bool
+        self, pair: Pair, hour: int, country: CountryWindow | None, stored: Stored | None, settled: bool
     ) -> tuple[Any, Any]:
         if country is None:
             return self._no_country, (*pair, hour)
         gap = country.gap_seconds
-        if gap is None and (stored is None or stored.gap_seconds is None):
+        if gap is None and (stored is None or stored.state.gap_seconds is None):
             gap = UNSET_VALUE
         *counts, updated_at = _values(country.cell)
         values = [*counts, updated_at if settled else None, country.unresolved]

@@ -8,7 +8,7 @@ not the 576 windows of two days.
 from collections.abc import Mapping
 
 from citypulse.spark.rolling.cells import Cell
-from citypulse.spark.rolling.hours import Hour, Hours, State, merge_country, merge_windows, states
+from citypulse.spark.rolling.hours import Hour, Hours, State, Stored, merge_country, merge_windows, states
 from citypulse.spark.rolling.spans import HOUR_MS, WINDOW_MS, Need, Range, cover, hour_of, windows_of
 from citypulse.spark.rolling.windows import ALL_COUNTRIES, City, Pair, Reader, Version, Windows
 
@@ -29,7 +29,9 @@ class Kept:
         self.windows: Windows = {}
         self._reader, self._hours, self._ttl = reader, hours, windows_ttl_ms
         self._versions: dict[int, Version] | None = None
-        self._stored: dict[int, State] = {}
+        self._stored: dict[int, Stored] = {}
+        self._half: set[int] = set()
+        """Hours that were left unsettled here, since a batch was being written."""
 
     @property
     def cells(self) -> int:
@@ -70,20 +72,22 @@ class Kept:
 
     def _changed(self, before: dict[int, Version], found: dict[int, Version], clock: int) -> set[int]:
         changed = {start for start, version in found.items() if before.get(start) != version}
+        # What is older than windows are kept was not removed: it expired, a row's counts at times before what
+        # was put right later in it.
         gone = before.keys() - found.keys()
-        # A window that is older than windows are kept was not removed: it expired.
-        return changed | {
-            start for start in gone if not self._old(max(before[start].updated_at, start), clock)
-        }
+        gone |= {start for start in changed & before.keys() if before[start].counted > found[start].counted}
+        expired = {start for start in gone if self._old(max(before[start].updated_at, start), clock)}
+        return (changed | gone) - expired
 
     def _stale(self, merged: Mapping[int, State], clock: int) -> set[int]:
         """At a start: hours that are not what their windows say, and those that were left unsettled."""
-        stale = {hour for hour, state in self._stored.items() if not state.updated_at and hour not in merged}
+        stored = {hour: one.state for hour, one in self._stored.items()}
+        stale = {hour for hour, state in stored.items() if not state.updated_at and hour not in merged}
         for hour, state in merged.items():
-            stored = self._stored.get(hour)
+            there = stored.get(hour)
             # Of an hour with old windows some are gone: only what was written since can have changed it.
-            same = stored is not None and stored.updated_at == state.updated_at
-            if stored != state and not (same and self._old(hour, clock)):
+            same = there is not None and there.updated_at == state.updated_at
+            if there != state and not (same and self._old(hour, clock)):
                 stale.add(hour)
         return stale
 
@@ -93,16 +97,19 @@ class Kept:
     def _expiring(self, hour: int, clock: int) -> bool:
         """Whether windows of an hour may be gone by their age, so that it can only get less by merging."""
         stored = self._stored.get(hour)
-        return stored is not None and self._old(max(hour, stored.updated_at), clock)
+        return stored is not None and self._old(max(hour, stored.age_from), clock)
 
     def _rewrite(self, hour: int, found: dict[int, Version], changed: set[int], need: Need) -> None:
         cities: Hour = {}
         present = [start for start in windows_of(hour) if start in found]
+        there = self._hours.stored(self.pair, hour, hour).get(hour) if self._versions is not None else None
+        # A recount is changing its windows, or has died over it: nothing of it is known, and the mark stays.
+        marked = there is not None and not there.state.updated_at and hour not in self._half
         if self.pair.country != ALL_COUNTRIES:
             fresh = [
                 start
                 for start in present
-                if start in changed or start not in self.windows or start < need.users_from
+                if marked or start in changed or start not in self.windows or start < need.users_from
             ]
             windows = self.windows | self._reader.cities(self.pair, fresh, self.windows, 0)
             cities = merge_windows(windows[start] for start in present)
@@ -110,20 +117,22 @@ class Kept:
         rows = self._reader.country(self.pair, hour, hour + HOUR_MS - WINDOW_MS)
         country = merge_country(rows[start] for start in sorted(rows)) if rows else None
         before: dict[City, Cell | None] = {**self.hours.get(hour, {})}
-        if (hour not in self.hours and hour in self._stored) or not present:
-            # Of an hour that is not kept the table may have cities that no window has any more.
+        if marked or (hour not in self.hours and hour in self._stored) or not present:
+            # The table may have cities that no window has any more.
             before.update(self._hours.unlisted(self.pair, hour, cities))
         settled = {start: row.cell.updated_at for start, row in rows.items()} == {
             start: found[start].updated_at for start in present if found[start].settled
         }
-        self._hours.write(self.pair, hour, cities, country, before, self._stored.get(hour), settled)
+        stored = self._stored.get(hour)
+        self._hours.write(self.pair, hour, cities, country, before, stored, settled and not marked)
+        (self._half.discard if settled else self._half.add)(hour)
         if self._keeps(hour, need):
             self.hours[hour] = cities
         for start in set(windows_of(hour)) - set(present):
             self.windows.pop(start, None)
         state = states({start: found[start] for start in present}).get(hour)
         if state:
-            self._stored[hour] = state
+            self._stored[hour] = Stored(state, state.updated_at)
         else:
             self._stored.pop(hour, None)
 

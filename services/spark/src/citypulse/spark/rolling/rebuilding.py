@@ -17,7 +17,7 @@ from citypulse.spark.config import Config
 from citypulse.spark.rolling.hours import Hours, merge_country, merge_windows
 from citypulse.spark.rolling.names import Names
 from citypulse.spark.rolling.spans import HOUR_MS, WINDOW_MS, hour_of
-from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, milliseconds
+from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, Windows, milliseconds
 from citypulse.spark.spans import Span
 from citypulse.spark.tables import execute_all
 
@@ -73,9 +73,9 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
     To be called when all changes of their windows are in the tables, for the country and for `*`. The job's
     ticker, if one runs, reads these windows again and puts the ranks right at its next look.
 
-    An hour without any window is removed, unless it is older than windows are kept: its windows are gone by
-    their age. Of such an hour all windows must have been written anew before, or it would shrink to those
-    that are there.
+    An hour without any window is removed, unless it and its row are older than windows are kept: its windows
+    are gone by their age. Of such an hour all windows must have been written anew before, or it would shrink
+    to those that are there.
 
     Args:
         session: with Cassandra.
@@ -99,21 +99,23 @@ def rebuild(session: Session, config: Config, feed: str, country: str, hours: It
         for _ in range(_TRIES):
             _touch(session, config, pair, hour, last)
             rows = reader.country(pair, hour, last)
-            if not rows and hour < kept_since:
+            stored = store.stored(pair, hour, hour).get(hour)
+            if not rows and max(hour, stored.age_from if stored else 0) < kept_since:
                 break
-            cities = {}
+            read: Windows = {}
             if country != ALL_COUNTRIES:
                 read = reader.cities(pair, rows, {}, 0)
-                cities = merge_windows(read[start] for start in sorted(read))
+            cities = merge_windows(read[start] for start in sorted(read))
             merged = merge_country(rows[start] for start in sorted(rows)) if rows else None
             before = {} if country == ALL_COUNTRIES else store.unlisted(pair, hour, cities)
-            store.write(pair, hour, cities, merged, before, store.stored(pair, hour).get(hour))
+            store.write(pair, hour, cities, merged, before, stored)
             written.add(hour)
             # The job may have written a window meanwhile, and its ticker the hour: this was the older one.
-            if reader.country(pair, hour, last) == rows:
+            if reader.country(pair, hour, last) == rows and reader.cities(pair, read, read, 0) == read:
                 break
         else:
-            _log.warning("an hour changes while it is merged; the ticker goes on with it", hour=hour)
+            unsettle(session, config, [pair], hour)
+            _log.warning("an hour changes while it is merged: it is left unsettled", hour=hour, pair=pair)
     return len(written)
 
 
@@ -126,14 +128,11 @@ def _touch(session: Session, config: Config, pair: Pair, first: int, last: int) 
     found = session.prepare(_ROWS.format(keyspace=config.keyspace))
     update = session.prepare(_TOUCH.format(keyspace=config.keyspace))
     update.is_idempotent = True
-    now = time.time_ns() // 1_000_000
     # The mark carries the timestamp and what is left of the TTL of the row that it belongs to, so that it
-    # goes wherever the row goes: of two values of one age Cassandra keeps the greater one.
+    # goes where the row goes: of two values with one timestamp Cassandra keeps the one that lives longer,
+    # then the greater one. It is later by 1 ms and no more, for it tells the age of the row as well.
     todo = [
-        (
-            update,
-            (row.written, row.ttl, max(now, milliseconds(row.updated_at) + 1), *pair, row.window_start),
-        )
+        (update, (row.written, row.ttl, milliseconds(row.updated_at) + 1, *pair, row.window_start))
         for row in session.execute(found, (*pair, first, last))
         if row.updated_at is not None
     ]

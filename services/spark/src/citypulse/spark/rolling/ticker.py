@@ -118,6 +118,9 @@ class Ticker:
         """
         # One whose last row was removed is looked at too, for what it leaves.
         pairs = self._kept.keys() | set(self._reader.pairs())
+        if not self._kept:
+            # A recount may have died after it removed a country's last window, and left its hours unsettled.
+            pairs |= self._hours.pairs()
         found: Found = {pair: self._reader.versions(pair, quiet) for pair in sorted(pairs)}
         moment = spans.now(_newest(found), clock, self._live)
         self._refresh(found, spans.need(moment), clock)

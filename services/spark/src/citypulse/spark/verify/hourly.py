@@ -32,6 +32,8 @@ class Hours(msgspec.Struct):
     cells: int = 0
     behind: set[HourKey] = msgspec.field(default_factory=set)
     """Hours that are yet to be merged again."""
+    open: set[HourKey] = msgspec.field(default_factory=set)
+    """Hours of which a window was written after the recount was made."""
     differences: list[Difference] = msgspec.field(default_factory=list)
 
 
@@ -51,13 +53,15 @@ def read(session: Session, config: Config, span: Span) -> dict[str, Rows] | None
         return None
 
 
-def compare(recount: Recount, found: Mapping[str, Rows], windows: Rows, span: Span) -> Hours:
+def compare(recount: Recount, found: Mapping[str, Rows], windows: Rows, before: Rows, span: Span) -> Hours:
     """Hold hours that lie in a span against the recount, where nothing of them is open.
 
     Args:
         recount: of all windows of the span.
         found: as `read` gives them.
         windows: the rows of `country_windows`: an hour has the `updated_at` of the newest of them.
+        before: the same when the recount was made: a window that was written since may count what the recount
+            does not know.
         span: what was recounted.
     """
     result = Hours()
@@ -66,11 +70,19 @@ def compare(recount: Recount, found: Mapping[str, Rows], windows: Rows, span: Sp
         key = feed, country, start - start % HOUR_MS
         newest[key] = max(newest.get(key, 0), row["updated_at"] or 0)
     open_hours = {(feed, country, start - start % HOUR_MS) for feed, country, _, start in recount.settled}
+    unknown: set[HourKey] = set()
+    for (feed, country, start), row in windows.items():
+        then = before.get((feed, country, start))
+        if then is None or then["updated_at"] != row["updated_at"]:
+            unknown.add((feed, country, start - start % HOUR_MS))
     merged = {key: row["updated_at"] for key, row in found["country_hours"].items()}
 
     def judged(key: Key) -> bool:
         hour = key[0], key[1], key[-1]
         if hour in open_hours or not span[0] <= hour[2] <= span[1] - HOUR_MS:
+            return False
+        if hour in unknown:
+            result.open.add(hour)
             return False
         if merged.get(hour) != newest.get(hour):
             result.behind.add(hour)

@@ -15,8 +15,8 @@ from citypulse.spark.verify.stored import Rows
 from citypulse.spark.verify.tally import Recount
 
 _LOOK_SECONDS = 1.0
-_LOOKS = 3
-"""Of the ticker: so many of its pauses a list that differs is given, for it may be read while it rolls."""
+_PAUSES = 3
+"""Of the ticker: so many of them what differs is given, for it may be read while it is written."""
 
 Judged = hourly.Hours | ranked.Ranks
 
@@ -42,16 +42,16 @@ class Made(NamedTuple):
 
         Args:
             deadline: until this moment of the monotonic clock they may be behind their windows, but at least
-                as long as the ticker needs for some looks; None: what is behind is not waited for.
+                for some of the ticker's pauses; None: what is behind is not waited for.
         """
         if self.recount.first_at is None or self.recount.last_at is None:
             return
-        now = time.monotonic()
-        rolled = max(deadline or 0.0, now + _LOOKS * self.config.tick_seconds)
-        behind = now if deadline is None else rolled
-        for what, look, differing in (("hours", self._hours, behind), ("lists", self._lists, rolled)):
-            last = _last(look, behind, differing)
+        for what, look in (("hours", self._hours), ("lists", self._lists)):
+            now = time.monotonic()
+            rolled = max(deadline or 0.0, now + _PAUSES * self.config.tick_seconds)
+            last = _last(look, now if deadline is None else rolled, rolled)
             if last is None:
+                result.behind += 1
                 yield f"{what} were not compared: there is no such table yet"
                 continue
             judged, rows = last
@@ -62,11 +62,9 @@ class Made(NamedTuple):
             result.behind += len(judged.behind)
             if judged.behind:
                 yield f"{len(judged.behind)} {what} are behind their windows, and were not compared"
-            if not isinstance(judged, ranked.Ranks):
-                continue
             if judged.open:
                 yield f"{len(judged.open)} {what} count what is open, and were not compared"
-            if judged.old is not None:
+            if isinstance(judged, ranked.Ranks) and judged.old is not None:
                 result.behind += 1
                 yield f"{what} were compared as of {report.time(judged.old)}: they have not rolled on since"
 
@@ -81,7 +79,7 @@ class Made(NamedTuple):
         found = hourly.read(self.session, self.config, span)
         if found is None:
             return None
-        judged = hourly.compare(self.recount, found, windows, span)
+        judged = hourly.compare(self.recount, found, windows, self.before, span)
         return _Look(judged, {table: len(rows) for table, rows in found.items()})
 
     def _lists(self) -> _Look | None:
