@@ -28,7 +28,7 @@ WINDOWS = ("city_windows", "windows_by_country", "country_windows")
 def job(system: System) -> Iterator[Counting]:
     """A job that has counted windows which are closed by now, and some that are not."""
     counting = Counting(system)
-    counting.begin()
+    counting.begin(spark_job_config={"tick_seconds": 5})
     counting.send(spread(130, 70, 3000))
     counting.until_counted()
     counting.send(spread(20, 0.2, 1000))
@@ -100,6 +100,7 @@ class TestWhatIsWrongIsPutRight:
         assert job.verify() == 0
 
     def test_dropped_tables_come_back(self, job: Counting, capfd: pytest.CaptureFixture[str]) -> None:
+        assert job.verify("--wait", "120") == 0
         job.stop()
         # A window is written, and nobody makes its hour of it.
         (first, *_) = job.rows("SELECT feed, country, window_start FROM {keyspace}.country_windows")
@@ -107,7 +108,7 @@ class TestWhatIsWrongIsPutRight:
         key = f"feed = '{first.feed}' AND country = '{first.country}' AND {at}"
         job.rows(f"UPDATE {{keyspace}}.country_windows SET updated_at = toTimestamp(now()) WHERE {key}")
         assert job.verify() == 0
-        assert "1 hours are behind their windows" in capfd.readouterr().out
+        assert "\n1 hours are behind their windows" in capfd.readouterr().out
         assert job.verify("--wait", "1") == Exit.FAULT
         assert "1 hours and lists were behind their windows" in capfd.readouterr().err
         for table in WINDOWS:
