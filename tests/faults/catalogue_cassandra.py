@@ -16,8 +16,8 @@ CASSANDRA = "cassandra1"
     minutes=2,
 )
 def cassandra_killed(rig: Rig) -> None:
-    job = rig.system.service(f"spark-job-{RUN}").pid
     _counting(rig)
+    job = rig.system.service(f"spark-job-{RUN}").pid
     rig.servers.kill_for_good(CASSANDRA)
     rig.flow(60)
     rig.servers.start(CASSANDRA)
@@ -32,8 +32,8 @@ def cassandra_killed(rig: Rig) -> None:
     minutes=1.5,
 )
 def cassandra_frozen(rig: Rig) -> None:
-    job = rig.system.service(f"spark-job-{RUN}").pid
     _counting(rig)
+    job = rig.system.service(f"spark-job-{RUN}").pid
     with rig.servers.frozen(CASSANDRA):
         rig.flow(40)
     _batch_after(rig)

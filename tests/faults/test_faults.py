@@ -56,6 +56,9 @@ def test_nothing_is_lost(entry: Fault, system: System, place: Path, recount: Rec
         entry.run(rig)
         report = rig.finish()
         others = rig.other_reports()
+    except BaseException:
+        recount.leave_out(entry.name)
+        raise
     finally:
         rig.clean_up()
     ids = {account.name: account.ids for account in report.accounts}
@@ -67,7 +70,9 @@ def test_nothing_is_lost(entry: Fault, system: System, place: Path, recount: Rec
     if rig.lost:
         # What a gap explains besides may be among them: a gap begins with the last record that was heard.
         unknown = {id_ for account in report.accounts for id_ in account.unknown}
-        assert unknown <= rig.lost <= lost, report
+        assert unknown <= rig.lost, report
+        # A setting reaches one broker before the other: what is refused when sent again may be in Kafka.
+        assert rig.lost & lost, report
     else:
         assert report.well, report
     assert all(other.well for other in others), others

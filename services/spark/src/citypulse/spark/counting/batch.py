@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from cassandra.cluster import Session
 from kafka import KafkaConsumer
+from kafka.errors import KafkaError
 from pyspark import Broadcast, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
@@ -23,6 +24,10 @@ from citypulse.spark.counting.writer import Written, write
 from citypulse.spark.metrics import Metrics
 
 _log = structlog.get_logger()
+
+_KAFKA_SECONDS = 300.0
+"""So long a batch waits for brokers."""
+_PAUSE_SECONDS = 1.0
 
 
 class Sink:
@@ -59,13 +64,28 @@ class Sink:
         self._metrics.unnamed_cities.set(self._repairs.open)
         self._gaps.refresh()
 
+    def _learn_in_time(self) -> None:
+        """The same, tried again while brokers do not answer: a batch that fails ends the query."""
+        deadline = time.monotonic() + _KAFKA_SECONDS
+        while True:
+            try:
+                self._learn()
+            except KafkaError as error:
+                if time.monotonic() > deadline:
+                    raise
+                reason = str(error)[:300]
+                _log.warning("a batch waits for names and gaps: Kafka did not answer", reason=reason)
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
     def write(self, running: Any, cells: DataFrame, batch: int) -> None:
         """Write a batch; it counts as done when this returns, and is tried again when this raises.
 
         Args:
             running: the streaming query that executes it.
         """
-        self._learn()
+        self._learn_in_time()
         whole_after = self._whole(running)
         began = time.monotonic()
         self._next_stamp()
