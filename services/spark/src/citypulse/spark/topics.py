@@ -29,6 +29,12 @@ def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
     )
 
 
+def unread(kafka: Kafka, error: Exception) -> StopError:
+    """What a command ends with when brokers failed at a request."""
+    where = ",".join(kafka.bootstrap_servers)
+    return StopError(f"kafka.bootstrap_servers = {where} cannot be read: {type(error).__name__}: {error}")
+
+
 def wait(kafka: Kafka, topics: Iterable[str], stopped: Callable[[], bool] = lambda: False) -> KafkaConsumer:
     """A consumer, as soon as all topics are there; says every few seconds what it waits for.
 

@@ -97,10 +97,7 @@ def run(
             return outcome
         start = kept.offsets_at(consumer, some, outcome.done[0] - kept.AHEAD_MS)
     except (KafkaError, TimeoutError, OSError) as error:
-        where = ",".join(config.kafka.bootstrap_servers)
-        raise StopError(
-            f"kafka.bootstrap_servers = {where} cannot be read: {type(error).__name__}: {error}"
-        ) from error
+        raise topics.unread(config.kafka, error) from error
     finally:
         consumer.close()
     outcome.records = sum(end[one] - start[one] for one in some)
@@ -143,7 +140,7 @@ def _compare(
     try:
         names, missing = _names(config), _missing(config, outcome.stamp // 1000)
     except KafkaError as error:
-        raise StopError(f"the topics of places and gaps cannot be read: {error}") from error
+        raise topics.unread(config.kafka, error) from error
     why = apply.Why(request.reason, "journal" if request.journals else "kafka")
     for number, one in enumerate(sorted(found)):
         progress("comparing hours", number, len(found))

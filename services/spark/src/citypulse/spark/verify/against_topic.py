@@ -134,10 +134,7 @@ def _servers(config: Config) -> Iterator[tuple[Session, KafkaConsumer]]:
             consumer = topics.consumer(config.kafka, "citypulse-spark-verify")
             yield session, consumer
         except (KafkaError, TimeoutError, OSError) as error:
-            where = ",".join(config.kafka.bootstrap_servers)
-            raise StopError(
-                f"kafka.bootstrap_servers = {where} cannot be read: {type(error).__name__}: {error}"
-            ) from error
+            raise topics.unread(config.kafka, error) from error
         finally:
             if consumer is not None:
                 consumer.close()

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from citypulse.spark import kept, times, topics
 from citypulse.spark.config import Config
-from citypulse.spark.errors import BadInputError, StopError
+from citypulse.spark.errors import BadInputError
 from citypulse.spark.verify import names, records, report, topic
 from citypulse.spark.verify.tally import ALL_COUNTRIES, WINDOW_MS, City, Post
 
@@ -43,10 +43,7 @@ def explain(config: Config, place: str, window: str) -> None:
         country, city = which(place, known)
         found = _tweets(config, start, country, city)
     except (KafkaError, TimeoutError, OSError) as error:
-        where = ",".join(config.kafka.bootstrap_servers)
-        raise StopError(
-            f"kafka.bootstrap_servers = {where} cannot be read: {type(error).__name__}: {error}"
-        ) from error
+        raise topics.unread(config.kafka, error) from error
     _show(report.console(), found, f"{place}, {report.time(start)} to {report.time(start + WINDOW_MS)}")
 
 
