@@ -200,6 +200,9 @@ class TestACheckpointThatIsGone:
         assert job.verify() == 0
 
     def test_a_damaged_offset_log_is_set_aside_and_counted_anew(self, job: Counting) -> None:
+        job.begin()
+        job.send(events(20, 1, 400))
+        job.until_counted()
         job.stop()
         last = max(int(path.name) for path in job.checkpoint.glob("offsets/*") if path.name.isdigit())
         (job.checkpoint / "offsets" / str(last)).write_text("v1\n{")
