@@ -33,7 +33,7 @@ class Kafka(settings.Section, frozen=True):
 
     bootstrap_servers: tuple[str, ...] = ("127.0.0.1:9092", "127.0.0.1:9093")
     wait_seconds: Seconds = 120.0
-    """How long the job's start waits for the brokers and its topics."""
+    """How long the job's start waits for the brokers and its topics, and a batch for brokers."""
 
 
 class Cassandra(settings.Section, frozen=True):

@@ -29,6 +29,21 @@ def consumer(kafka: Kafka, client_id: str) -> KafkaConsumer:
     )
 
 
+def reader_options(kafka: Kafka) -> dict[str, str]:
+    """Options of Spark's Kafka source, wherever events are read.
+
+    After every poll Spark asks the broker for the partition's first and last offset, and forgets what was
+    fetched beyond the poll. The question waits behind the consumer's next fetch, which the broker answers
+    when there is more, or after `fetch.max.wait.ms`: by default half a second for each small batch.
+    """
+    return {
+        "kafka.bootstrap.servers": ",".join(kafka.bootstrap_servers),
+        "kafka.fetch.max.wait.ms": "10",
+        # By default 500: as many questions and repeated fetches for each batch.
+        "kafka.max.poll.records": "10000",
+    }
+
+
 def unread(kafka: Kafka, error: Exception) -> StopError:
     """What a command ends with when brokers failed at a request."""
     where = ",".join(kafka.bootstrap_servers)

@@ -25,8 +25,6 @@ from citypulse.spark.metrics import Metrics
 
 _log = structlog.get_logger()
 
-_KAFKA_SECONDS = 300.0
-"""So long a batch waits for brokers."""
 _PAUSE_SECONDS = 1.0
 
 
@@ -66,7 +64,7 @@ class Sink:
 
     def _learn_in_time(self) -> None:
         """The same, tried again while brokers do not answer: a batch that fails ends the query."""
-        deadline = time.monotonic() + _KAFKA_SECONDS
+        deadline = time.monotonic() + self._config.kafka.wait_seconds
         while True:
             try:
                 self._learn()

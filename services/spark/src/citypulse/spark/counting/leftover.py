@@ -18,6 +18,7 @@ from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
+from citypulse.spark import topics
 from citypulse.spark.config import Cassandra, Config
 from citypulse.spark.counting import query
 from citypulse.spark.counting.execution import Batch
@@ -53,7 +54,7 @@ def records(spark: SparkSession, config: Config, batch: Batch) -> DataFrame:
     }
     found = (
         spark.read.format("kafka")
-        .option("kafka.bootstrap.servers", ",".join(config.kafka.bootstrap_servers))
+        .options(**topics.reader_options(config.kafka))
         .option("assign", msgspec.json.encode(wanted).decode())
         .option("startingOffsets", msgspec.json.encode(first).decode())
         .option("endingOffsets", msgspec.json.encode(batch.end).decode())

@@ -17,6 +17,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
+from citypulse.spark import topics
 from citypulse.spark.config import Config
 
 PLAN = "plan-2"
@@ -48,7 +49,7 @@ def records(spark: SparkSession, config: Config) -> DataFrame:
     """The stream of Kafka's records, from the first that is kept."""
     return (
         spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", ",".join(config.kafka.bootstrap_servers))
+        .options(**topics.reader_options(config.kafka))
         .option("subscribe", ",".join(config.prefixed_topics))
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", config.max_offsets_per_trigger)
@@ -196,7 +197,7 @@ def _refs() -> Column:
 
 
 def _references(kind: str) -> Column:
-    return F.coalesce(F.exists("refs", lambda ref: ref["type"] == kind), F.lit(False))
+    return F.coalesce(F.array_contains(F.col("refs.type"), kind), F.lit(False))
 
 
 def _places() -> Column:

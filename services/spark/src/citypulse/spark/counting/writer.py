@@ -3,9 +3,10 @@
 Every row holds absolute counts, so that writing it twice, or after a crash in the middle, changes nothing.
 Statements of one partition travel as one batch, which Cassandra applies as a single mutation. A city's first
 and last tweet need no reading either: their cells are written with a timestamp that grows towards the wanted
-end, and Cassandra keeps the greater one.
+end, and Cassandra keeps the greater one. What a process has told of a city it does not tell again.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,11 +18,14 @@ from citypulse.spark.config import Cassandra
 from citypulse.spark.counting.gaps import ALL_COUNTRIES, Missing, seconds
 from citypulse.spark.tables import connected, execute_all
 
-Names = Mapping[str, tuple[str, float | None, float | None]]
-"""City id to shown name, latitude, longitude."""
+Name = tuple[str, float | None, float | None]
+"""Shown name, latitude, longitude."""
+Names = Mapping[str, Name]
+"""By city id."""
 
 _BATCH_ROWS = 100
 _BATCH_BYTES = 128 << 10
+_TOLD_CITIES = 100_000
 _COUNTS = ("tweets", "originals", "replies", "quotes", "retweets", "active_users")
 
 _CITY_WINDOWS = """INSERT INTO {keyspace}.city_windows (feed, country, city_id, window_start,
@@ -52,8 +56,21 @@ class Written(NamedTuple):
     """Start, feed and country of windows that were left as they are."""
 
 
+class _Seen(NamedTuple):
+    """What the row of a city says: of which times, in ms since the epoch, and under which name."""
+
+    first: float
+    last: float
+    name: Name | None
+
+
+_NOTHING = _Seen(math.inf, -math.inf, None)
+
+
 class _Target(NamedTuple):
     session: Session
+    told: dict[tuple[str, str], _Seen]
+    """By country and city; at most `_TOLD_CITIES`."""
     city_windows: PreparedStatement
     windows_by_country: PreparedStatement
     country_windows: PreparedStatement
@@ -96,7 +113,7 @@ def write(
             rows.append(cell)
     target = _target(cassandra, keyspace)
     partitions: dict[tuple[Any, ...], list[tuple[Any, int]]] = defaultdict(list)
-    cities: dict[tuple[str, str], tuple[int, int]] = {}
+    cities: dict[tuple[str, str], _Seen] = {}
     now = stamp // 1000
     unknown = (UNSET_VALUE, UNSET_VALUE, UNSET_VALUE)
     for cell in rows:
@@ -116,19 +133,40 @@ def write(
         window_row = (feed, country, start, city, *counts, now, *name, stamp)
         partitions["window", feed, country, start].append((target.windows_by_country.bind(window_row), 0))
         if cell["first_at"] is not None:  # else only retweets, of a post that was seen at its own time
-            first, last = cities.get((country, city), (cell["first_at"], cell["last_at"]))
-            cities[country, city] = (min(first, cell["first_at"]), max(last, cell["last_at"]))
-    for (country, city), (first, last) in cities.items():
-        partition = partitions["cities", country]
-        partition.append((target.first_seen.bind((-first, first, country, city)), 0))
-        partition.append((target.last_seen.bind((last, last, country, city)), 0))
-        if city in names:
-            partition.append((target.city_name.bind((*names[city], country, city)), 0))
-    requests = [(batch, None) for bound in partitions.values() for batch in _batches(bound)]
+            seen = _Seen(cell["first_at"], cell["last_at"], names.get(city))
+            cities[country, city] = _merged(cities.get((country, city), _NOTHING), seen)
+    for key, seen in cities.items():
+        partitions["cities", key[0]] += [(statement, 0) for statement in _tell(target, key, seen)]
+    requests = [(batch, None) for bound in partitions.values() if bound for batch in _batches(bound)]
     execute_all(target.session, requests, cassandra.concurrency, cassandra.wait_seconds)
+    _remember(target, cities)
     unnamed = sorted({(cell["country"], cell["city_id"]) for cell in rows if cell["city_id"]})
     unnamed = [key for key in unnamed if key[1] not in names]
     yield Written(len(rows), sum(map(len, partitions.values())), unnamed, sorted(held_back))
+
+
+def _tell(target: _Target, city: tuple[str, str], seen: _Seen) -> list[Any]:
+    """The statements after which a city's row says this too."""
+    told = target.told.get(city, _NOTHING)
+    statements = []
+    if seen.first < told.first:
+        statements.append(target.first_seen.bind((-seen.first, seen.first, *city)))
+    if seen.last > told.last:
+        statements.append(target.last_seen.bind((seen.last, seen.last, *city)))
+    if seen.name is not None and seen.name != told.name:
+        statements.append(target.city_name.bind((*seen.name, *city)))
+    return statements
+
+
+def _remember(target: _Target, cities: Mapping[tuple[str, str], _Seen]) -> None:
+    if len(target.told) + len(cities) > _TOLD_CITIES:
+        target.told.clear()
+    for city, seen in cities.items():
+        target.told[city] = _merged(target.told.get(city, _NOTHING), seen)
+
+
+def _merged(one: _Seen, later: _Seen) -> _Seen:
+    return _Seen(min(one.first, later.first), max(one.last, later.last), later.name or one.name)
 
 
 def _batches(bound: list[tuple[Any, int]]) -> Iterator[Any]:
@@ -166,6 +204,7 @@ def _target(cassandra: Cassandra, keyspace: str) -> _Target:
 
         _targets[key] = _Target(
             session,
+            {},
             *map(
                 prepare,
                 (_CITY_WINDOWS, _WINDOWS_BY_COUNTRY, _COUNTRY_WINDOWS, _CITY_NAME, _FIRST_SEEN, _LAST_SEEN),

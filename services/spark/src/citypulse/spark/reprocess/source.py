@@ -9,6 +9,7 @@ from kafka import TopicPartition
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
+from citypulse.spark import topics
 from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError
 
@@ -42,7 +43,7 @@ def kafka(spark: SparkSession, config: Config, start: Offsets, end: Offsets) -> 
         partitions.setdefault(one.topic, []).append(one.partition)
     return (
         spark.read.format("kafka")
-        .option("kafka.bootstrap.servers", ",".join(config.kafka.bootstrap_servers))
+        .options(**topics.reader_options(config.kafka))
         .option("assign", msgspec.json.encode(partitions).decode())
         .option("startingOffsets", _json(start))
         .option("endingOffsets", _json(end))
