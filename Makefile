@@ -49,9 +49,15 @@ clean: ## delete this checkout's state (says what), after asking; YES=1 does not
 	  control/bootstrap.sh && "$(BIN)/citypulse-control" clean
 
 ##@ Build and prove
-.PHONY: archives locks test fault faults lint fresh
+.PHONY: archives dashboards board-assets locks test fault faults lint fresh
 archives: ## fetch and check everything that gets installed, into the cache shared by all clones
 	$(CONTROL) archives
+
+dashboards: ## write the dashboards anew from their code
+	@control/bootstrap.sh --dev && "$(CITYPULSE_HOME)/dev/bin/python" -W ignore -m citypulse.dashboards.build
+
+board-assets: ## rebuild the chart library and map that the board serves (needs npm)
+	@services/board/assets/build.sh
 
 locks: ## write every lock anew after a change of a pin or a pom
 	@control/bootstrap.sh --dev && control/lock.sh

@@ -1,7 +1,7 @@
 """The schema: every `.cql` file of the directory `schema` is a step, in the order of their numbers.
 
-A step is done once for a keyspace and written down in `schema_steps`; what makes a missing table, and what
-gives a table the configured TTL and compaction, is done at every start. So a table's CREATE says what it is
+A step is done once for a keyspace and written down in `schema_steps`; what makes a missing table, gives it
+the configured TTL and compaction, or fills it, is done at every start. So a table's CREATE says what it is
 now, and a later step (ALTER … ADD IF NOT EXISTS …) brings an older one there. Every statement can be run
 twice, and by two at once.
 """
@@ -21,7 +21,7 @@ from citypulse.spark.config import Config
 from citypulse.spark.errors import BadInputError
 from citypulse.spark.tables.connection import short
 
-_AT_EVERY_START = re.compile(r"CREATE \w+ IF NOT EXISTS |ALTER TABLE \S+ WITH ")
+_AT_EVERY_START = re.compile(r"CREATE \w+ IF NOT EXISTS |ALTER TABLE \S+ WITH |INSERT INTO ")
 
 
 class Step(NamedTuple):

@@ -1,0 +1,99 @@
+"""Cassandra, asked as Grafana's plugin asks it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cassandra.cluster import Session
+
+from citypulse.board import choice, frames
+from citypulse.board.choice import Choice
+from citypulse.board.files import Dashboard, Panel
+from citypulse.board.frames import Frame
+from citypulse.board.text import Value, replace
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Range(NamedTuple):
+    """A time range in ms since the epoch."""
+
+    since: int
+    until: int
+
+
+class Asked(NamedTuple):
+    """What a dashboard is asked for."""
+
+    choices: dict[str, list[Choice]]
+    """What each variable may be."""
+    values: dict[str, Value]
+    """What it is."""
+
+
+def ask(session: Session, dashboard: Dashboard, wanted: Mapping[str, Sequence[str]], time: Range) -> Asked:
+    """Find what the variables may be, and what they are.
+
+    Args:
+        session: with Cassandra, whose rows are tuples.
+        dashboard: whose variables they are.
+        wanted: what somebody chose, by variable.
+        time: the range that is looked at.
+
+    Raises:
+        RefusedError: the plugin would not take a variable's query.
+        cassandra.DriverException: Cassandra does not answer, or refuses it.
+    """
+    asked = Asked({}, {})
+    for variable in dashboard.variables:
+        query = choice.query(variable, {**asked.values, **_moments("__from", "__to", time)})
+        if query is None:
+            choices = choice.of_list(variable)
+        else:
+            frames.check(query)
+            rows = [tuple(map(_text, row)) for row in session.execute(query)]
+            choices = choice.of_rows(variable, rows, asked.values)
+        asked.choices[variable.name] = choices
+        asked.values[variable.name] = choice.chosen(variable, choices, wanted.get(variable.name))
+    return asked
+
+
+def data(session: Session, panel: Panel, values: Mapping[str, Value], time: Range) -> list[Frame]:
+    """What a panel shows, before its transformations: the frames of its queries, one query after the other.
+
+    Raises:
+        RefusedError: the plugin would not take a query.
+        cassandra.DriverException: Cassandra does not answer, or refuses it.
+    """
+    time = shown(panel, time)
+    found: list[Frame] = []
+    for target in panel.targets:
+        query = replace(target.text, {**values, **_moments("__timeFrom", "__timeTo", time)})
+        frames.check(query)
+        result = session.execute(query)
+        types = [_type(one) for one in result.column_types]
+        found += frames.frames(result.column_names, types, result).values()
+    return found
+
+
+def shown(panel: Panel, time: Range) -> Range:
+    """The range that a panel shows: the dashboard's, or so much of its end as the panel wants."""
+    return Range(time.until - _milliseconds(panel.time_from), time.until) if panel.time_from else time
+
+
+def _moments(since: str, until: str, time: Range) -> dict[str, str]:
+    return {since: str(time.since), until: str(time.until)}
+
+
+def _type(kind: Any) -> str:
+    return str(kind.cql_parameterized_type())
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _milliseconds(span: str) -> int:
+    match = re.fullmatch(r"(\d+)([smhd])", span)
+    assert match is not None, span  # noqa: S101 - the dashboards are ours, and tested
+    return int(match[1]) * _UNITS[match[2]] * 1000
