@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,29 +16,11 @@ import pytest
 
 from citypulse.control.faults import Exit
 from citypulse.events.event import Event, encode
-from citypulse.events.messages import Message
-from citypulse.producer.journal.writer import Writer
-from citypulse.replay.config import Generator
-from citypulse.replay.generator import generate
-from citypulse.replay.pace import Pace
-from citypulse.replay.world import build_world
-from citypulse.spark.rolling.windows import milliseconds
-from citypulse.spark.verify.recount import recount
 from tests.pipeline.counting import RUN, Counting, at_minute
 from tests.pipeline.test_job import event
 from tests.system import System
 
 WINDOW_MS = 300_000
-PRODUCER = """
-run = "{run}"
-[[feeds]]
-name = "all"
-countries = ["CA", "GB"]
-[kafka]
-bootstrap_servers = {servers}
-[journal]
-dir = "{journal}"
-"""
 WINDOWS = ("city_windows", "windows_by_country", "country_windows")
 
 
@@ -213,7 +194,7 @@ class TestReading:
         job.send([*made, made[0]])
         job.until_counted(600)
         capfd.readouterr()
-        assert job.system.spark("verify", "--explain", "CA:a1", iso(at_minute(3)), run=RUN) == 0
+        assert job.system.spark("verify", "--explain", "CA:a1", iso(made[0].at), run=RUN) == 0
         said = capfd.readouterr().out
         assert all(str(one.id) in said for one in made)
         assert said.count("copy") == len(made[0].feeds)
@@ -227,55 +208,6 @@ class TestReading:
             wanted = job.rows(f"SELECT tweets FROM {{keyspace}}.{table}")
             assert sorted(int(row["tweets"]) for row in rows) == sorted(row.tweets for row in wanted)
             assert all(row["window_start"].endswith(":00Z") for row in rows)
-
-
-class TestWhatOnlyAJournalHolds:
-    def test_it_is_counted_as_if_kafka_still_had_it(self, job: Counting, tmp_path: Path) -> None:
-        """As X sent it, through the producer's journal and export: none of it ever was in the topic."""
-        since, until = at_minute(131), at_minute(70)
-        options = Generator(seed=5, density=1.2, duration_seconds=3600, retweets=0)
-        world = build_world(100, ["CA", "GB"])
-        sent = [due.message for due in generate(world, options, Pace(speed=0), at_minute(130))]
-        _journal(tmp_path / "journal", sent)
-        servers = msgspec.json.encode(job.system.bootstrap).decode()
-        config = tmp_path / "producer.toml"
-        config.write_text(PRODUCER.format(run=RUN, servers=servers, journal=tmp_path / "journal"))
-        file = tmp_path / "events.jsonl"
-        command = [str(job.system.home / "bin" / "citypulse-producer"), "journal", "export", "--events"]
-        subprocess.run([*command, "--config", str(config), "--out", str(file)], check=True)
-
-        job.begin()
-        job.send(spread(4, 0.2, 200))
-        job.until_counted()
-        job.cut("tweets", {number: end // 2 for number, end in job.ends().items()})
-        span = ("--from", iso(since), "--to", iso(until))
-        assert reprocess(job, *span) == Exit.FAULT
-        assert reprocess(job, *span, "--journal", str(file)) == 0
-        wanted = recount(sent)
-        expected = {key: (cell.tweets, len(cell.users)) for key, cell in wanted.cells.items()}
-        assert len(expected) > 500
-        found = {
-            (row.feed, row.country, getattr(row, "city_id", ""), milliseconds(row.window_start)): (
-                row.tweets,
-                row.active_users,
-            )
-            for table in ("city_windows", "country_windows")
-            for row in job.rows(f"SELECT * FROM {{keyspace}}.{table}")
-            if milliseconds(row.window_start) < until
-        }
-        assert found == expected
-
-
-def _journal(directory: Path, sent: list[Message]) -> None:
-    """The messages as they would have been received, a little after the newest of them was created."""
-    writer = Writer(directory, 1 << 24)
-    rules = [{"id": "1", "tag": "citypulse/main/all/1"}]
-    received = 0
-    for one in sent:
-        created = datetime.fromisoformat(one.data["created_at"])
-        received = max(received, round(created.timestamp() * 1000) + 700)
-        writer.append([(received, msgspec.json.encode(msgspec.structs.replace(one, matching_rules=rules)))])
-    writer.close()
 
 
 def iso(moment: int) -> str:
