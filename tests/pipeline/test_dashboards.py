@@ -15,7 +15,8 @@ from citypulse.board import config, files, source
 from citypulse.board.database import Database
 from citypulse.board.files import Dashboard, Panel
 from citypulse.board.frames import Frame
-from citypulse.board.source import Asked, Range
+from citypulse.board.moments import Range
+from citypulse.board.source import Asked
 from citypulse.dashboards import build
 from tests.pipeline.test_rolling import FEEDS, NOW, Running
 from tests.system import System

@@ -210,8 +210,8 @@ class TestReading:
             assert all(row["window_start"].endswith(":00Z") for row in rows)
 
 
-def iso(moment: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment / 1000))
+def iso(milliseconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
 
 
 def tweets(job: Counting) -> dict[tuple[str, str, datetime], int]:

@@ -31,16 +31,17 @@ def dashboard() -> builders.Dashboard:
         builders.Dashboard("Now")
         .uid("citypulse-now")
         .description("The last hour: a map, the most and the least active cities, and what moved.")
+        .variables(
+            [
+                variables.keyspace(),
+                variables.feed(),
+                variables.country(),
+                variables.metric(),
+                variables.span(),
+                variables.length(),
+            ]
+        )
     )
-    for one in (
-        variables.keyspace(),
-        variables.feed(),
-        variables.country(),
-        variables.metric(),
-        variables.span(),
-        variables.length(),
-    ):
-        made = made.with_variable(one)
     return (
         made.with_panel(_total("tweets", "Tweets, last hour").span(6).height(5))
         .with_panel(_total("retweets", "Retweets, last hour").span(6).height(5))

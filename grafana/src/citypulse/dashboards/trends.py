@@ -31,17 +31,18 @@ def dashboard() -> builders.Dashboard:
         .description(
             "What cities say on X, over time: windows of 5 minutes, or hours where the time is long."
         )
+        .variables(
+            [
+                variables.keyspace(),
+                variables.feed(),
+                variables.country(),
+                variables.countries(),
+                variables.top(),
+                variables.cities(),
+                variables.grain(),
+            ]
+        )
     )
-    for one in (
-        variables.keyspace(),
-        variables.feed(),
-        variables.country(),
-        variables.countries(),
-        variables.top(),
-        variables.cities(),
-        variables.grain(),
-    ):
-        made = made.with_variable(one)
     return (
         made.annotation(_recounts())
         .with_panel(_cities("tweets", "Tweets", _TWEETS).span(24).height(11))

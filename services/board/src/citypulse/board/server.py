@@ -26,8 +26,8 @@ from citypulse.board.config import Config
 from citypulse.board.database import Database
 from citypulse.board.files import Dashboard, Panel
 from citypulse.board.frames import Frame, RefusedError
-from citypulse.board.moments import BadRangeError
-from citypulse.board.source import Asked, Range
+from citypulse.board.moments import BadRangeError, Range
+from citypulse.board.source import Asked
 from citypulse.board.text import Value
 
 _log = structlog.get_logger()
@@ -88,7 +88,7 @@ class Board:
         return _json([{"uid": one.uid, "title": one.title} for one in self._dashboards.values()])
 
     async def _dashboard(self, request: web.Request) -> web.Response:
-        return _json({"dashboard": self._named(request), "refresh_seconds": self._config.cache_seconds})
+        return _json(self._named(request))
 
     async def _variables(self, request: web.Request) -> web.Response:
         dashboard = self._named(request)

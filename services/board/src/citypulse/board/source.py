@@ -1,6 +1,5 @@
 """Cassandra, asked as Grafana's plugin asks it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,16 +9,8 @@ from citypulse.board import choice, frames
 from citypulse.board.choice import Choice
 from citypulse.board.files import Dashboard, Panel
 from citypulse.board.frames import Frame
+from citypulse.board.moments import Range, milliseconds
 from citypulse.board.text import Value, replace
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class Range(NamedTuple):
-    """A time range in ms since the epoch."""
-
-    since: int
-    until: int
 
 
 class Asked(NamedTuple):
@@ -78,7 +69,7 @@ def data(session: Session, panel: Panel, values: Mapping[str, Value], time: Rang
 
 def shown(panel: Panel, time: Range) -> Range:
     """The range that a panel shows: the dashboard's, or so much of its end as the panel wants."""
-    return Range(time.until - _milliseconds(panel.time_from), time.until) if panel.time_from else time
+    return Range(time.until - milliseconds(panel.time_from), time.until) if panel.time_from else time
 
 
 def _moments(since: str, until: str, time: Range) -> dict[str, str]:
@@ -91,9 +82,3 @@ def _type(kind: Any) -> str:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _milliseconds(span: str) -> int:
-    match = re.fullmatch(r"(\d+)([smhd])", span)
-    assert match is not None, span  # noqa: S101 - the dashboards are ours, and tested
-    return int(match[1]) * _UNITS[match[2]] * 1000

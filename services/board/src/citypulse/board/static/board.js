@@ -32,8 +32,8 @@ async function json(path) {
 }
 
 async function begin() {
-  const [all, one] = await Promise.all([json("/api/dashboards"), json(`/api/dashboards/${uid}`)]);
-  dashboard = one.dashboard;
+  const [all, found] = await Promise.all([json("/api/dashboards"), json(`/api/dashboards/${uid}`)]);
+  dashboard = found;
   document.title = `${dashboard.title} · citypulse`;
   document.getElementById("title").textContent = dashboard.title;
   document.getElementById("about").textContent = dashboard.description;
