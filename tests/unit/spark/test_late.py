@@ -27,9 +27,10 @@ class Looks:
         self._spark, self._directory = spark, directory
         self.batches: list[Batch] = []
         self.due: list[list[Due]] = []
+        self._executions = execution.Reader(query.OBSERVED)
 
     def __call__(self, running: Any, batch: int) -> None:
-        seen = execution.read(running, query.OBSERVED)
+        seen = self._executions.read(running)
         text = self._spark.read.text(str(self._directory / "in" / f"{batch:03d}.txt"))
         parsed = query.parse(appended(text))
         self.batches.append(seen)

@@ -38,6 +38,7 @@ class Sink:
         self._config, self._spark, self._session, self._metrics = config, spark, session, metrics
         self._names = Names(config)
         self._gaps = reception.Gaps(config)
+        self._executions = execution.Reader(query.OBSERVED)
         self._repairs = Repairs(session, config.keyspace)
         self._broadcast: Broadcast[Any] | None = None
         self._stamp = 0
@@ -92,7 +93,7 @@ class Sink:
         task = _task(self._config, names, self._stamp, whole_after, missing)
         # One action on the batch: a second one would compute it, and count what is observed, again.
         written: list[Written] = cells.rdd.mapPartitions(task).collect()
-        seen = execution.read(running, query.OBSERVED)
+        seen = self._executions.read(running)
         self._note(seen, {leftover.Due(*key) for one in written for key in one.held_back})
         self._repairs.add([city for one in written for city in one.unnamed])
         self._repairs.work(self._names.known)
@@ -125,7 +126,7 @@ class Sink:
         if self._whole_after is None:
             self._whole_after = self._checkpoint.whole_after()
         if self._whole_after is None:
-            start = execution.read(running, query.OBSERVED).start
+            start = self._executions.read(running).start
             appended = topics.appended(self._consumer(), start)
             self._whole_after = max((when + query.AHEAD_MS for when in appended), default=0)
             self._checkpoint.keep_whole_after(self._whole_after)

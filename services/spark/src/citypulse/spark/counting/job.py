@@ -19,12 +19,12 @@ from citypulse.spark import metrics, rolling, session, tables, topics
 from citypulse.spark.config import Config
 from citypulse.spark.counting import checkpoint, query, recounting
 from citypulse.spark.counting.batch import Sink
-from citypulse.spark.counting.progress import Listener
+from citypulse.spark.counting.progress import Progress
 from citypulse.spark.errors import BadInputError, StopError
 
 _log = structlog.get_logger()
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 _TICK_SECONDS = 5.0
 _DAMAGE = ("CANNOT_LOAD_STATE_STORE", "CHECKPOINT_FILE_CHECKSUM", "STATE_STORE_CHECKPOINT", "malformed")
 """In the error of a query whose state cannot be loaded."""
@@ -84,7 +84,6 @@ def _count(
         with lock:
             sink.write(running, cells, batch)
 
-    spark.streams.addListener(Listener(numbers))
     events = query.observe(query.parse(query.records(spark, config)))
     running = (
         query.count(events, f"{round(config.watermark_minutes * 60)} seconds")
@@ -107,8 +106,10 @@ def _count(
         rolling.start(config, lock, numbers, told),
         recounting.start(config, spark, cassandra, numbers, told),
     ]
-    _watch(config, spark, running, place, threads, numbers, told)
+    progress = Progress(running, numbers)
+    _watch(config, spark, running, progress, place, threads, numbers, told)
     _stop(running, config.stop_seconds)
+    progress.take()
 
 
 def _checkpoint(config: Config, spark: SparkSession, numbers: metrics.Metrics) -> checkpoint.Checkpoint:
@@ -134,6 +135,7 @@ def _watch(
     config: Config,
     spark: SparkSession,
     running: Any,
+    progress: Progress,
     place: checkpoint.Checkpoint,
     threads: Sequence[threading.Thread],
     numbers: metrics.Metrics,
@@ -146,6 +148,7 @@ def _watch(
     while not told.wait(_LOOK_SECONDS):
         if jvm.poll() is not None:
             raise StopError(f"Spark's driver process ended with {jvm.returncode}")
+        progress.take()
         if not running.isActive:
             _set_aside_if_damaged(running, place, numbers)
             raise StopError(f"the query ended: {_reason(running.exception())}")
