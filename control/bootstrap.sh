@@ -5,7 +5,8 @@
 #   control/bootstrap.sh --dev   also the tools of the tests and the linters
 #
 # Finds Java 17, Maven and a Python of at least 3.11 with venv; installs what is missing with apt where that is
-# possible, else says in one sentence what is missing (exit 2). Then leaves in $CITYPULSE_HOME:
+# possible, else says in one sentence what is missing (exit 2). --dev looks for Chromium too, and goes on without it.
+# Then leaves in $CITYPULSE_HOME:
 #   java_home   one line: the directory of the Java 17 that was found
 #   venv/       the control node's virtual environment: bin/citypulse-control, bin/ansible-playbook, bin/supervisord
 #   dev/        with --dev: the same with the tools of tests and linters, from requirements-dev.txt
@@ -145,6 +146,11 @@ require_system() {
   stop 2 "missing: ${names%, }; as root run \`$command\`, or name a Java 17 with JAVA_HOME=/path/to/java-17 where only Java is missing."
 }
 
+# Tests open the board's pages in it. They say so themselves where it is missing, so nothing else waits for it.
+offer_browser() {
+  have chromium || have google-chrome || ! can_use_apt || (install_packages chromium) || say "no Chromium: the board's pages are not tested"
+}
+
 # --- Virtual environments ---------------------------------------------------------------------------------------
 
 # An environment is made in a hidden directory that carries the hash of all that went into it, and is shown under its
@@ -242,6 +248,7 @@ fi
 for name in "${unmade[@]}"; do
   make_environment "$name" "$(directory_of "$name")"
 done
+[[ ${1:-} != --dev ]] || offer_browser
 for name in "${environments[@]}"; do
   show_environment "$name" "$(directory_of "$name")"
   show_services "$name"

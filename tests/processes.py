@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -97,3 +98,10 @@ def wait_for(what: str, condition: Callable[[], object], deadline: float, child:
         said = f"; its log ends:\n{child.tail()}" if child else ""
         assert time.monotonic() < until, f"waited {deadline:g} s in vain for {what}{said}"
         time.sleep(0.2)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

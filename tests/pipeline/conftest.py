@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests import turns
+from tests.pipeline import shown
+from tests.pipeline.shown import Running
+from tests.system import System
 
 TURN_MINUTES = 4.0
 
@@ -27,3 +32,12 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say what was left out, and how to have it."""
     left = config.stash.get(_left, [])
     return [f"not their turn: {', '.join(left)}; make test TURNS=all runs them too"] if left else []
+
+
+@pytest.fixture(scope="module")
+def running(system: System) -> Iterator[Running]:
+    """Tweets of three days in tables of their own."""
+    made = shown.written(system)
+    yield made
+    made.session.execute(f"DROP KEYSPACE {made.config.keyspace}")
+    made.session.cluster.shutdown()

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 
@@ -18,14 +17,10 @@ from citypulse.board.frames import Frame
 from citypulse.board.moments import Range
 from citypulse.board.source import Asked
 from citypulse.dashboards import build
-from tests.pipeline.test_rolling import FEEDS, NOW, Running
-from tests.system import System
-from tests.unit.spark.rolling_windows import DAY, HOUR, WINDOW, City
+from tests.pipeline.shown import FEEDS, HOURS, KEYSPACE
+from tests.pipeline.test_rolling import NOW, Running
+from tests.unit.spark.rolling_windows import HOUR, WINDOW
 
-NAMES = ("Val-d'Or, Québec", "St. John's, Newfoundland", "東京", "Zürich", "Äänekoski", "Toronto, Ontario")
-KEYSPACE = "citypulse_rolling"
-COUNTRIES = ("CA", "GB", "JP")
-HOURS = {"window": Range(NOW - 6 * HOUR, NOW), "hour": Range(NOW - 3 * DAY, NOW)}
 ASKED: dict[str, dict[str, list[str]]] = {
     "as it opens": {},
     "a country": {"country": ["CA"]},
@@ -33,32 +28,6 @@ ASKED: dict[str, dict[str, list[str]]] = {
     "a feed with a quote": {"feed": [FEEDS[1]], "country": ["JP"]},
     "a country that is not there": {"country": ["XX"]},
 }
-
-
-@pytest.fixture(scope="module")
-def running(system: System) -> Iterator[Running]:
-    """Three days of tweets from 36 cities, the last hour denser."""
-    made = Running(system)
-    chance = random.Random(11)
-    for country in COUNTRIES:
-        for number in range(12):
-            name = f"{NAMES[number % len(NAMES)]} {country} {number // len(NAMES)}"
-            made.windows.cities[country, f"{country}:{number}"] = City(name, 1.5, -2.5)
-    for step in range(2_000):
-        country = chance.choice(COUNTRIES)
-        made.windows.tweet(
-            country,
-            f"{country}:{min(11, int(chance.expovariate(0.3)))}",
-            NOW - chance.randrange(HOUR if step % 4 == 0 else 3 * DAY),
-            author=chance.randrange(40),
-            kind=chance.choice(("originals", "replies", "quotes", "retweets")),
-            feed=chance.choice(FEEDS),
-        )
-    made.write()
-    made.tick(NOW)
-    yield made
-    made.session.execute(f"DROP KEYSPACE {made.config.keyspace}")
-    made.session.cluster.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +17,18 @@ import msgspec
 import pytest
 
 from citypulse.control.faults import Exit
-from citypulse.events.event import Event, encode
+from citypulse.events.event import Event, encode, post_created_at_ms
+from citypulse.events.messages import Message
+from citypulse.producer.journal.writer import Writer
+from citypulse.replay.config import Generator
+from citypulse.replay.generator import generate
+from citypulse.replay.pace import Pace
+from citypulse.replay.world import build_world
+from citypulse.spark.rolling.windows import milliseconds
+from citypulse.spark.verify.recount import recount
 from tests.pipeline.counting import RUN, Counting, at_minute
 from tests.pipeline.test_job import event
+from tests.producing import Producer
 from tests.system import System
 
 WINDOW_MS = 300_000
@@ -183,6 +194,60 @@ class TestBeyondRetention:
         closed = [key for key in counted if key[2].replace(tzinfo=UTC).timestamp() * 1000 < old[600].at]
         assert len(closed) > 40
         assert {key: back.get(key) for key in closed} == {key: counted[key] for key in closed}
+
+
+class TestWhatOnlyAJournalHolds:
+    @pytest.mark.takes_turns(1.4)
+    def test_it_is_counted_as_if_kafka_still_had_it(self, job: Counting, tmp_path: Path) -> None:
+        """As X sent it, through a producer's journal and its export: none of it ever was in the topic."""
+        options = Generator(seed=5, density=1.2, duration_seconds=3600, retweets=0)
+        world = build_world(100, ["CA", "GB"])
+        sent = [due.message for due in generate(world, options, Pace(speed=0), at_minute(130))]
+        span = ("--from", iso(at_minute(150)), "--to", iso(at_minute(60)))
+        nowhere = tmp_path / "none"
+        producer = Producer(
+            tmp_path, 0, run=RUN, base_url="http://127.0.0.1", token=nowhere, bootstrap=job.system.bootstrap
+        )
+        config = producer.configure()
+        fill(producer.journal, sent)
+        job.begin()
+        # Twice: what a batch has seen closes windows in the next.
+        for minutes in ((4, 2), (2, 0.2)):
+            job.send(spread(*minutes, 200))
+            job.until_counted()
+        job.cut("tweets", {number: end // 2 for number, end in job.ends().items()})
+        assert reprocess(job, *span) == Exit.FAULT
+        # A journal stands for a time before all that the topic is whole for, so it is exported last.
+        file = tmp_path / "events.jsonl"
+        export = ("journal", "export", "--events", "--config", config, "--out", file)
+        subprocess.run([sys.executable, "-m", "citypulse.producer", *export], check=True, timeout=120)
+        assert reprocess(job, *span, "--journal", str(file)) == 0
+
+        cells = recount(sent).cells
+        expected = {key: (cell.tweets, len(cell.users)) for key, cell in cells.items()}
+        assert len(expected) > 500
+        windows = [
+            row
+            for table in ("city_windows", "country_windows")
+            for row in job.rows(f"SELECT * FROM {{keyspace}}.{table}")
+        ]
+        found = {
+            (row.feed, row.country, getattr(row, "city_id", ""), milliseconds(row.window_start)): row
+            for row in windows
+            if milliseconds(row.window_start) < at_minute(60)
+        }
+        assert {key: (row.tweets, row.active_users) for key, row in found.items()} == expected
+
+
+def fill(journal: Path, sent: Sequence[Message]) -> None:
+    """Write messages as they would have been received, a little after the newest of them was created."""
+    writer = Writer(journal, 1 << 24)
+    rules = [{"id": "1", "tag": "citypulse/main/all/1"}]
+    received = 0
+    for one in sent:
+        received = max(received, post_created_at_ms(int(one.data["id"])) + 700)
+        writer.append([(received, msgspec.json.encode(msgspec.structs.replace(one, matching_rules=rules)))])
+    writer.close()
 
 
 class TestReading:

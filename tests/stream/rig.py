@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from citypulse.producer import message
 from citypulse.producer.ledger import sources
 from citypulse.producer.stream import rules
+from tests.processes import free_port
 from tests.producing import Producer
 from tests.replaying import Replay, new_seed
 
@@ -40,17 +40,17 @@ class Rig:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.replay = Replay(directory, _free_port(), new_seed(), tokens=2)
+        self.replay = Replay(directory, free_port(), new_seed(), tokens=2)
         self.producer = self.another("", self.replay.tokens[0])
 
     def another(self, name: str, token: Path) -> Producer:
         """A producer with a directory of its own."""
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
-        nobody = f"127.0.0.1:{_free_port()}"
+        nobody = f"127.0.0.1:{free_port()}"
         producer = Producer(
             directory,
-            _free_port(),
+            free_port(),
             run="stream",
             base_url=self.replay.base_url,
             token=token,
@@ -114,9 +114,3 @@ class Rig:
         """End what runs."""
         self.producer.clean_up()
         self.replay.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -34,7 +34,7 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture
 def services(machine: Machine) -> None:
-    for name in ("producer", "replay", "spark"):
+    for name in ("producer", "replay", "spark", "board"):
         machine.distribution(name)
 
 
@@ -118,6 +118,6 @@ def test_lock_writes_what_the_next_build_accepts(machine: Machine) -> None:
     code, out, err = machine.run("lock")
     assert (code, err) == (0, "")
     assert "3 jars" in out
-    for name in ("producer", "replay", "spark"):
+    for name in ("producer", "replay", "spark", "board"):
         machine.distribution(name)
     assert machine.run("build")[0] == 0

@@ -20,17 +20,12 @@ import pytest
 
 from citypulse.producer.journal.reader import Reader
 from citypulse.producer.journal.writer import Writer
+from tests.processes import free_port
 
 from .fake_x import BEARER, Connection, FakeX, serving
 
 DEADLINE = 60.0
 PLAIN = {key: value for key, value in os.environ.items() if not key.startswith(("CITYPULSE_", "X_BEARER"))}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def command(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from citypulse.replay.api import digest
+from tests.processes import free_port
 
 STREAM = "/2/tweets/search/stream"
 RULES = STREAM + "/rules"
@@ -138,12 +139,6 @@ def messages(answer: http.client.HTTPResponse, count: int) -> list[dict[str, Any
         if len(found) == count:
             return found
     raise AssertionError(f"the stream ended after {len(found)} of {count} messages")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import webbrowser
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from cassandra.cluster import Cluster, Session
 from cassandra.policies import WhiteListRoundRobinPolicy
@@ -17,12 +20,18 @@ from citypulse.control.status import memory_table
 from citypulse.control.steps import console
 
 TOP = 10
+WINDOW = timedelta(minutes=5)
+
+Window = tuple[str, str, datetime]
+"""Feed, country, start."""
 
 
 def show(inst: Installation, run: str) -> None:
     """Print the top cities of the run, its freshness, the memory of every process, and the next commands."""
-    with _session(inst, f"citypulse_{run}") as session:
-        console.print(_top_cities(session))
+    keyspace = f"citypulse_{run}"
+    with _session(inst, keyspace) as session:
+        windows = _windows(session)
+        console.print(_top_cities(session, windows))
     console.print(_freshness(inst, run))
     memory, total = memory_table(inst)
     console.print(memory)
@@ -31,9 +40,32 @@ def show(inst: Installation, run: str) -> None:
         f" `make verify`,"
         f" Spark at http://{inst.address(8080)}; `make down` stops it, `make clean` deletes it."
     )
+    if windows:
+        _open(inst, keyspace, [start for _, _, start in windows])
 
 
-def _top_cities(session: Session) -> Table:
+def _open(inst: Installation, keyspace: str, starts: Sequence[datetime]) -> None:
+    """Print where the board shows these windows, and open it where there is a screen."""
+    first, last = (moment.replace(tzinfo=UTC) for moment in (min(starts), max(starts) + WINDOW))
+    span = f"from={_milliseconds(first)}&to={_milliseconds(last)}"
+    page = f"http://{inst.address(3000)}/d/citypulse-trends?var-keyspace={keyspace}&{span}"
+    console.print(f"See it, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC:")
+    console.print(page, soft_wrap=True, markup=False, highlight=False)
+    if console.is_terminal and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        webbrowser.open(page)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _windows(session: Session) -> list[Window]:
+    """The feed, country and start of every country's windows."""
+    rows = session.execute("SELECT DISTINCT feed, country, window_start FROM windows_by_country")
+    return [(*row,) for row in rows if row.feed == "all" and row.country != "*"]
+
+
+def _top_cities(session: Session, windows: Iterable[Window]) -> Table:
     """The cities with most tweets over all windows of the run.
 
     Active users are those of the city's busiest window: distinct users do not add up over windows.
@@ -41,11 +73,6 @@ def _top_cities(session: Session) -> Table:
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     names: dict[str, str] = {}
     busiest: dict[str, tuple[int, int]] = {}
-    windows = {
-        (row.feed, row.country, row.window_start)
-        for row in session.execute("SELECT DISTINCT feed, country, window_start FROM windows_by_country")
-        if row.feed == "all" and row.country != "*"
-    }
     one_window = session.prepare(
         "SELECT city_id, name, tweets, originals, replies, quotes, active_users FROM windows_by_country"
         " WHERE feed = ? AND country = ? AND window_start = ?"

@@ -48,7 +48,10 @@ def show(inst: Installation) -> bool:
             escape(_says(inst, service)),
         )
     console.print(table)
-    console.print(f"Spark's master: http://{inst.address(8080)}   logs: make logs SERVICE=<service>")
+    console.print(
+        f"Board: http://{inst.address(3000)}   Spark's master: http://{inst.address(8080)}"
+        "   logs: make logs SERVICE=<service>"
+    )
     return not any(service.state in ("FATAL", "BACKOFF") or _failed(service) for service in known)
 
 

@@ -18,7 +18,7 @@ from citypulse.control.archives.wheels import wheels as wheels_of
 from citypulse.control.archives.workshop import Workshop
 from citypulse.control.faults import Fault
 
-SERVICES = ("producer", "replay", "spark")
+SERVICES = ("producer", "replay", "spark", "board")
 """The services that are installed on hosts."""
 
 _LAYOUT = "1"

@@ -98,7 +98,9 @@ class Spark(settings.Section, frozen=True):
     ui_port: Port = 4040
     """0 for none."""
     driver_memory: Memory = "512m"
+    driver_jvm_options: tuple[str, ...] = ("-XX:+UseSerialGC",)
     executor_memory: Memory = "1g"
+    executor_jvm_options: tuple[str, ...] = ()
     executor_cores: Count = 2
     cores: Count = 2
     """Cores of all executors together."""

@@ -66,9 +66,8 @@ def properties(config: Config) -> dict[str, str]:
         "spark.executor.memory": spark.executor_memory,
         "spark.executor.cores": str(spark.executor_cores),
         "spark.cores.max": str(spark.cores),
-        # The driver only plans: its start takes half the processor time when nothing is compiled twice.
-        "spark.driver.extraJavaOptions": f"{jvm} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.executor.extraJavaOptions": jvm,
+        "spark.driver.extraJavaOptions": " ".join([jvm, *spark.driver_jvm_options]),
+        "spark.executor.extraJavaOptions": " ".join([jvm, *spark.executor_jvm_options]),
         "spark.executorEnv.TZ": "UTC",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(config.shuffle_partitions),

@@ -78,6 +78,7 @@ def _spark(config: Config) -> Iterator[SparkSession]:
         block_manager_port=0,
         ui_port=0,
         driver_memory=config.spark.executor_memory,
+        driver_jvm_options=config.spark.executor_jvm_options,
     )
     click.echo("starting Spark", err=True)
     try:
