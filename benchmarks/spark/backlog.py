@@ -17,28 +17,21 @@ import itertools
 import statistics
 import sys
 
-from benchmarks.spark import batches
+from benchmarks.spark import batches, settings
 from benchmarks.spark.made_events import events
 from tests.pipeline.counting import Counting
 from tests.servers import servers
 
 SMALL = 200
 SMALL_BATCHES = 100
-OPTIMISED = {"driver_jvm_options": ["-XX:+UseSerialGC"]}
-"""As in a deployment: on one machine the driver's code is optimised less, so that it starts sooner."""
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--events", type=int, default=2_000_000)
     options.add_argument("--batch", type=int, default=200_000)
-    options.add_argument("--store", nargs="+", choices=["rocksdb", "memory"], default=["rocksdb"])
-    options.add_argument("--partitions", type=int, default=2)
-    options.add_argument("--executor-memory", default="1g")
-    options.add_argument("--collector", default="G1", help="of the executor's garbage, as Parallel")
-    options.add_argument(
-        "--property", nargs="*", default=[], help="Spark's own, as spark.memory.fraction=0.5"
-    )
+    options.add_argument("--store", nargs="+", choices=settings.STORES, default=["rocksdb"])
+    settings.add(options)
     given = options.parse_args()
     failed = 0
     with servers() as system:
@@ -55,17 +48,7 @@ def _measure(counting: Counting, store: str, given: argparse.Namespace) -> int:
     made = events(given.events + SMALL * SMALL_BATCHES)
     counting.begin(
         spark_job_trigger_seconds=0,
-        spark_job_config={
-            "max_offsets_per_trigger": given.batch,
-            "state_store": store,
-            "shuffle_partitions": given.partitions,
-            "spark": {
-                **OPTIMISED,
-                "executor_memory": given.executor_memory,
-                "executor_jvm_options": [f"-XX:+Use{given.collector}GC"],
-                "properties": dict(one.split("=", 1) for one in given.property),
-            },
-        },
+        spark_job_config=settings.job(given, store, max_offsets_per_trigger=given.batch),
     )
     counting.stop()
     counting.send(itertools.islice(made, given.events))
