@@ -146,9 +146,13 @@ require_system() {
   stop 2 "missing: ${names%, }; as root run \`$command\`, or name a Java 17 with JAVA_HOME=/path/to/java-17 where only Java is missing."
 }
 
-# Tests open the board's pages in it. They say so themselves where it is missing, so nothing else waits for it.
+# Tests open the board's pages in it, and say so themselves where there is none. It is tried once.
 offer_browser() {
-  have chromium || have google-chrome || ! can_use_apt || (install_packages chromium) || say "no Chromium: the board's pages are not tested"
+  if have chromium || have google-chrome || [[ -e $home/no_chromium ]]; then return 0; fi
+  if ! can_use_apt || ! (install_packages chromium); then
+    say "no Chromium: the board's pages are not tested, unless you install one"
+    touch "$home/no_chromium"
+  fi
 }
 
 # --- Virtual environments ---------------------------------------------------------------------------------------

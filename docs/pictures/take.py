@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from datetime import UTC
 from pathlib import Path
 
 from cassandra.cluster import Cluster
@@ -41,7 +42,7 @@ def _shown(port: int) -> tuple[int, int]:
     with Cluster(["127.0.0.1"], port=port, protocol_version=5) as cluster:
         query = "SELECT DISTINCT feed, country, window_start FROM windows_by_country"
         rows = cluster.connect("citypulse_demo").execute(query)
-        starts = [round(row.window_start.timestamp() * 1000) for row in rows]
+        starts = [round(row.window_start.replace(tzinfo=UTC).timestamp() * 1000) for row in rows]
     return min(starts), max(starts) + 300_000
 
 

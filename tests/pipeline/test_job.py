@@ -199,6 +199,38 @@ class TestACheckpointThatIsGone:
         assert list(job.checkpoint.parent.glob("plan-*.damaged-*"))
         assert job.verify() == 0
 
+    @pytest.mark.takes_turns(1.7)
+    def test_it_is_kept_as_snapshots_too_and_read_from_them(self, job: Counting) -> None:
+        """Changes alone would have to be read from the first batch on."""
+        often = {
+            "spark.sql.streaming.stateStore.maintenanceInterval": "1s",
+            "spark.sql.streaming.stateStore.minDeltasForSnapshot": "2",
+            "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        }
+        job.begin(spark_job_config={"spark": {"properties": often}})
+        made = events(20, 1, 900)
+        for part in range(6):
+            job.send(made[part * 100 : part * 100 + 100])
+            job.until_counted()
+
+        def snapshots() -> int:
+            return len(list(job.checkpoint.glob("state/*/*/*.zip")))
+
+        job.until("snapshots of the state", lambda: snapshots() >= 4, 120)
+        job.stop()
+        # What was before the newest snapshot is not needed any more.
+        for directory in job.checkpoint.glob("state/*/*"):
+            newest = max((int(path.stem) for path in directory.glob("*.zip")), default=0)
+            for path in directory.glob("*.changelog"):
+                if int(path.stem) <= newest:
+                    path.unlink()
+        job.start()
+        # Copies of what was counted, and more.
+        job.send(made[:100] + made[600:])
+        job.until_counted()
+        assert job.verify() == 0
+        assert not list(job.checkpoint.parent.glob("plan-*.damaged-*"))
+
     def test_a_damaged_offset_log_is_set_aside_and_counted_anew(self, job: Counting) -> None:
         job.begin()
         job.send(events(20, 1, 400))

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S310 - the addresses are our own
 
+import json
 import urllib.error
 import urllib.request
 
@@ -9,7 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from citypulse.spark.counting.progress import note
+from citypulse.spark.counting.progress import Progress, note
 from citypulse.spark.metrics import Freshness, Metrics, serve
 
 PROGRESS = {
@@ -64,6 +65,58 @@ def test_a_progress_becomes_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["citypulse_spark_watermark_timestamp_seconds", ()] == 1767225600
     assert found["citypulse_spark_freshness_seconds_count", ()] == 20
     assert found["citypulse_spark_freshness_seconds_sum", ()] == 10 * 1 + 10 * 2
+    assert metrics.status["batch"] == 4
+
+
+class Recent:
+    """A record of a trigger, as the other side of the bridge has it."""
+
+    def __init__(self, at: int, batch: int, *, idle: bool = False, text: str = "") -> None:
+        self.at, self.idle = f"2026-01-01T00:00:{at:02d}.000Z", idle
+        self.text = text or json.dumps({**PROGRESS, "batchId": batch})
+
+    def timestamp(self) -> str:
+        return self.at
+
+    def durationMs(self) -> "Recent":  # noqa: N802 - as Spark has it
+        return self
+
+    def containsKey(self, phase: str) -> bool:  # noqa: N802
+        return not self.idle
+
+    def json(self) -> str:
+        return self.text
+
+
+class Query:
+    """A query that keeps its last records."""
+
+    def __init__(self) -> None:
+        self._jsq = self
+        self.kept: list[Recent] = []
+
+    def recentProgress(self) -> list[Recent]:  # noqa: N802
+        return self.kept[-3:]
+
+
+def test_each_batch_is_noted_once_whatever_lies_between() -> None:
+    metrics, query = Metrics(), Query()
+    progress = Progress(query, metrics)
+
+    def counted() -> float:
+        progress.take()
+        return samples(metrics)["citypulse_spark_batches_total", ()]
+
+    assert counted() == 0
+    # While nothing comes, Spark tells of the batch that is to come.
+    query.kept += [Recent(1, 0, idle=True), Recent(2, 0)]
+    assert counted() == counted() == 1
+    query.kept += [Recent(12, 1, idle=True)]
+    assert counted() == 1
+    query.kept += [Recent(22, 1, idle=True), Recent(30, 1), Recent(31, 2)]
+    assert counted() == counted() == 3
+    query.kept += [Recent(32, 3, text="{"), Recent(33, 4)]
+    assert counted() == 4
     assert metrics.status["batch"] == 4
 
 

@@ -40,9 +40,11 @@ def bring_up(inst: Installation, *, if_changed: bool = False) -> None:
 
 
 def _fingerprint(inst: Installation) -> str:
-    """Of all that the playbook reads: the roles and inventory, the archives, and the variables."""
+    """Of all that the playbook reads: roles, inventory and dashboards, the archives, and the variables."""
     ansible = inst.checkout / "infra" / "ansible"
-    roles = sorted(p for p in ansible.rglob("*") if p.is_file() and p.parent.name != "__pycache__")
+    dashboards = inst.checkout / "grafana" / "dashboards"
+    read = [*ansible.rglob("*"), *dashboards.glob("*.json")]
+    roles = sorted(p for p in read if p.is_file() and p.parent.name != "__pycache__")
     user = os.environ.get("VARS", "").strip()
     files = [*roles, inst.home / "archives.json", inst.home / "java_home", *([Path(user)] if user else [])]
     digest = hashlib.sha256(f"{inst.port_offset} {inst.workers} {user}".encode())

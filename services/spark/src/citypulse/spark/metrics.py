@@ -20,6 +20,9 @@ _FRESHNESS_BUCKETS = (
 )
 
 
+_KEPT_BATCHES = 100
+
+
 class Freshness:
     """Seconds from the reception of an event to the row that counts it, as a histogram to which many can be
     added at a time."""
@@ -145,12 +148,13 @@ class Metrics:
 
     def wrote(self, batch: int, cells: int, rows: int) -> None:
         """A batch's rows are written, though it is not committed yet."""
-        self._wrote = {batch: Wrote(time.time_ns() // 1_000_000, cells, rows)}
+        self._wrote[batch] = Wrote(time.time_ns() // 1_000_000, cells, rows)
+        self._wrote.pop(batch - _KEPT_BATCHES, None)
         self.cells.inc(cells)
         self.rows.inc(rows)
 
     def wrote_of(self, batch: int) -> Wrote | None:
-        """What the last batch wrote; None where it is another one."""
+        """What a batch wrote; None where it is long ago, or was another process's."""
         return self._wrote.get(batch)
 
     def offsets(self, which: str, offsets: dict[str, dict[str, int]]) -> None:

@@ -25,19 +25,29 @@ class Progress:
     def __init__(self, query: Any, metrics: Metrics) -> None:
         """`query`: a `pyspark.sql.streaming.StreamingQuery`."""
         self._query, self._metrics = query, metrics
-        self._last = -1
+        self._seen = ""
+        """When the last trigger was of which this was told."""
 
     def take(self) -> None:
         """Note the batches that were committed since the last time."""
         recent = self._query._jsq.recentProgress()
         new = []
-        for number in reversed(range(len(recent))):
-            if recent[number].batchId() <= self._last:
+        for place in reversed(range(len(recent))):
+            if recent[place].timestamp() == self._seen:
                 break
-            new.append(recent[number])
+            new.append(recent[place])
         for progress in reversed(new):
-            self._last = progress.batchId()
-            note(msgspec.json.decode(progress.json()), self._metrics)
+            self._seen = progress.timestamp()
+            if _is_batch(progress):
+                try:
+                    note(msgspec.json.decode(progress.json()), self._metrics)
+                except Exception:  # noqa: BLE001 - the batch is committed, whatever is said of it
+                    _log.exception("a batch's progress could not be read")
+
+
+def _is_batch(progress: Any) -> bool:
+    """Whether it tells of a batch. While nothing comes others tell of that, under the next batch's number."""
+    return bool(progress.durationMs().containsKey("addBatch"))
 
 
 def note(progress: dict[str, Any], metrics: Metrics) -> None:

@@ -78,7 +78,8 @@ def _spark(config: Config) -> Iterator[SparkSession]:
         block_manager_port=0,
         ui_port=0,
         driver_memory=config.spark.executor_memory,
-        driver_jvm_options=config.spark.executor_jvm_options,
+        # Of the driver's or an executor's own options some hold a port, and both may run on this host.
+        driver_jvm_options=(),
     )
     click.echo("starting Spark", err=True)
     try:
