@@ -59,7 +59,7 @@ dashboards: ## write the dashboards anew from their code
 board-assets: ## rebuild the chart library and map that the board serves (needs npm)
 	@services/board/assets/build.sh
 
-pictures: ## take the README's pictures of the board anew, after a demo
+pictures: ## take pictures of the board anew, after a demo
 	@control/bootstrap.sh --dev && "$(CITYPULSE_HOME)/dev/bin/python" docs/pictures/take.py
 
 locks: ## write every lock anew after a change of a pin or a pom

@@ -1,4 +1,4 @@
-"""Pictures of the board with the tweets of a demo, for the README: `make demo && make pictures`."""
+"""Pictures of the board with the tweets of a demo: `make demo && make pictures`."""
 
 from __future__ import annotations
 
