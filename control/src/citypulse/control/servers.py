@@ -24,7 +24,7 @@ NATIVE = Path("infra") / "ansible" / "inventories" / "native" / "group_vars" / "
 
 
 def bring_up(inst: Installation, *, if_changed: bool = False) -> None:
-    """Install, configure and start ZooKeeper, Kafka, Cassandra, Spark and the board, and wait until they serve.
+    """Install, configure and start ZooKeeper, Kafka, Cassandra, Spark and the board; wait until they serve.
 
     With `if_changed` nothing is done where the same processes run as the same roles, archives and variables
     have left them.
