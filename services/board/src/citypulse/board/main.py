@@ -98,7 +98,3 @@ async def _serve(settings: config.Config, dashboards: list[Dashboard]) -> None:
 def _refuse(sentence: str, code: int) -> None:
     click.echo(f"citypulse-board: {sentence}", err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

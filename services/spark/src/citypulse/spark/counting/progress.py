@@ -33,9 +33,10 @@ class Progress:
         recent = self._query._jsq.recentProgress()
         new = []
         for place in reversed(range(len(recent))):
-            if recent[place].timestamp() == self._seen:
+            one = recent[place]
+            if one.timestamp() == self._seen:
                 break
-            new.append(recent[place])
+            new.append(one)
         for progress in reversed(new):
             self._seen = progress.timestamp()
             if _is_batch(progress):
