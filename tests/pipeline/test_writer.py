@@ -68,3 +68,22 @@ def test_of_a_city_only_what_is_new_is_told(system: System) -> None:
             ("City CA:a", AT, AT + 9),
             ("City CA:b", AT, AT + 9),
         }
+
+
+def test_more_than_one_request_can_take(system: System) -> None:
+    """Sketches of 0 to 28 KB, as large as they get: 3.5 MB."""
+    (like,) = (cell for cell in cells(0) if cell["city_id"] == CITIES[0])
+    sizes = {f"CA:{number}": 28_170 * number // 250 for number in range(250)}
+    made = [
+        {**like, "city_id": city, "tweets": number, "users_sketch": bytes(size)}
+        for number, (city, size) in enumerate(sizes.items())
+    ]
+    with keyspace(system, "large") as (session, config):
+        (written,) = write(made, config.cassandra, config.keyspace, {}, time.time_ns() // 1000)
+        assert written.rows == 4 * len(made)
+        for table in ("city_windows", "windows_by_country"):
+            rows = read(session, config.keyspace, table)
+            assert {row["tweets"] for row in rows.values()} == set(range(250)), table
+        session.set_keyspace(config.keyspace)
+        found = session.execute("SELECT city_id, users_sketch FROM city_windows")
+        assert {row.city_id: len(row.users_sketch) for row in found} == sizes

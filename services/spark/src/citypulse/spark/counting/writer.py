@@ -1,9 +1,9 @@
 """Cells become rows, on the executors.
 
 Every row holds absolute counts, so that writing it twice, or after a crash in the middle, changes nothing.
-Statements of one partition travel as one batch, which Cassandra applies as a single mutation. A city's first
-and last tweet need no reading either: their cells are written with a timestamp that grows towards the wanted
-end, and Cassandra keeps the greater one. What a process has told of a city it does not tell again.
+A city's first and last tweet need no reading either: their cells are written with a timestamp that grows
+towards the wanted end, and Cassandra keeps the greater one. What a process has told of a city it does not
+tell again.
 """
 
 import math
@@ -12,19 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cassandra.cluster import Session
-from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, PreparedStatement
+from cassandra.query import UNSET_VALUE, BoundStatement, PreparedStatement
 
 from citypulse.spark.config import Cassandra
 from citypulse.spark.counting.gaps import ALL_COUNTRIES, Missing, seconds
-from citypulse.spark.tables import connected, execute_all
+from citypulse.spark.tables import connected, execute_all, requests
 
 Name = tuple[str, float | None, float | None]
 """Shown name, latitude, longitude."""
 Names = Mapping[str, Name]
 """By city id."""
 
-_BATCH_ROWS = 100
-_BATCH_BYTES = 128 << 10
 _TOLD_CITIES = 100_000
 _COUNTS = ("tweets", "originals", "replies", "quotes", "retweets", "active_users")
 
@@ -112,7 +110,7 @@ def write(
         else:
             rows.append(cell)
     target = _target(cassandra, keyspace)
-    partitions: dict[tuple[Any, ...], list[tuple[Any, int]]] = defaultdict(list)
+    partitions: dict[tuple[Any, ...], list[BoundStatement]] = defaultdict(list)
     cities: dict[tuple[str, str], _Seen] = {}
     now = stamp // 1000
     unknown = (UNSET_VALUE, UNSET_VALUE, UNSET_VALUE)
@@ -123,22 +121,20 @@ def write(
         if not city:
             gap = UNSET_VALUE if missing is None else seconds(missing, feed, country, start, now)
             country_row = (feed, country, start, *counts, cell["unresolved"], gap, sketch, now, stamp)
-            partitions["country", feed, country].append(
-                (target.country_windows.bind(country_row), len(sketch))
-            )
+            partitions["country", feed, country].append(target.country_windows.bind(country_row))
             continue
         name = names.get(city, unknown)
         city_row = (feed, country, city, start, *counts, sketch, now, *name, stamp)
-        partitions["city", feed, country, city].append((target.city_windows.bind(city_row), len(sketch)))
+        partitions["city", feed, country, city].append(target.city_windows.bind(city_row))
         window_row = (feed, country, start, city, *counts, now, *name, stamp)
-        partitions["window", feed, country, start].append((target.windows_by_country.bind(window_row), 0))
+        partitions["window", feed, country, start].append(target.windows_by_country.bind(window_row))
         if cell["first_at"] is not None:  # else only retweets, of a post that was seen at its own time
             seen = _Seen(cell["first_at"], cell["last_at"], names.get(city))
             cities[country, city] = _merged(cities.get((country, city), _NOTHING), seen)
     for key, seen in cities.items():
-        partitions["cities", key[0]] += [(statement, 0) for statement in _tell(target, key, seen)]
-    requests = [(batch, None) for bound in partitions.values() if bound for batch in _batches(bound)]
-    execute_all(target.session, requests, cassandra.concurrency, cassandra.wait_seconds)
+        partitions["cities", key[0]] += _tell(target, key, seen)
+    todo = [(batch, None) for batch in requests(target.session, keyspace, partitions.values())]
+    execute_all(target.session, todo, cassandra.concurrency, cassandra.wait_seconds)
     _remember(target, cities)
     unnamed = sorted({(cell["country"], cell["city_id"]) for cell in rows if cell["city_id"]})
     unnamed = [key for key in unnamed if key[1] not in names]
@@ -167,29 +163,6 @@ def _remember(target: _Target, cities: Mapping[tuple[str, str], _Seen]) -> None:
 
 def _merged(one: _Seen, later: _Seen) -> _Seen:
     return _Seen(min(one.first, later.first), max(one.last, later.last), later.name or one.name)
-
-
-def _batches(bound: list[tuple[Any, int]]) -> Iterator[Any]:
-    """One partition's statements in requests of a bounded size."""
-    some: list[Any] = []
-    size = 0
-    for statement, length in bound:
-        if some and (len(some) >= _BATCH_ROWS or size + length > _BATCH_BYTES):
-            yield _batch(some)
-            some, size = [], 0
-        some.append(statement)
-        size += length
-    yield _batch(some)
-
-
-def _batch(some: list[Any]) -> Any:
-    if len(some) == 1:
-        return some[0]
-    batch = BatchStatement(BatchType.UNLOGGED)
-    batch.is_idempotent = True
-    for statement in some:
-        batch.add(statement)
-    return batch
 
 
 def _target(cassandra: Cassandra, keyspace: str) -> _Target:
