@@ -53,13 +53,13 @@ def evenly(known: Sequence[Place], count: int, since: int, minutes: float, seed:
 
 def event(place: Place, at: int, number: int, chance: random.Random, users: int = USERS) -> Event:
     """One of a place, created at `at` (ms); the number keeps posts of one time apart."""
-    post = (at - 1288834974657 << 22) | (number & 0x3FFFFF)
+    post = post_at(at, number)
     kind = chance.choices(["", "replied_to", "quoted"], [50, 35, 15])[0]
     return Event(
         id=post,
         post=post,
         at=at // 1000 * 1000,
-        author=1_400_000_000_000_000_000 + int(users * chance.random() ** 3),
+        author=author(chance, users),
         refs=[Ref(kind, post - 123_456_789)] if kind else [],
         place_id=place.id,
         country=place.country,
@@ -70,3 +70,13 @@ def event(place: Place, at: int, number: int, chance: random.Random, users: int 
         received=at + 800,
         source="main",
     )
+
+
+def post_at(at: int, number: int) -> int:
+    """The id of a post of this time (ms), as X makes them; the number keeps posts of one time apart."""
+    return (at - 1288834974657 << 22) | (number & 0x3FFFFF)
+
+
+def author(chance: random.Random, users: int = USERS) -> int:
+    """One of some users, a few of whom write most."""
+    return 1_400_000_000_000_000_000 + int(users * chance.random() ** 3)
