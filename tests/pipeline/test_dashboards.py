@@ -15,7 +15,7 @@ from citypulse.board.database import Database
 from citypulse.board.files import Dashboard, Panel
 from citypulse.board.frames import Frame
 from citypulse.board.moments import Range
-from citypulse.board.source import Asked
+from citypulse.board.source import Asked, Sources
 from citypulse.dashboards import build
 from tests.pipeline.shown import FEEDS, HOURS, KEYSPACE
 from tests.pipeline.test_rolling import NOW, Running
@@ -39,15 +39,19 @@ def session(running: Running) -> Iterator[Session]:
 
 
 def _dashboards() -> dict[str, Dashboard]:
-    return {file.stem: files.read(file) for file in sorted(build.DIRECTORY.glob("*.json"))}
+    return {name: files.read(build.DIRECTORY / f"{name}.json") for name in ("city-trends", "now")}
+
+
+def _sources(session: Session) -> Sources:
+    return Sources(lambda: session, config.Prometheus())
 
 
 def _ask(session: Session, dashboard: Dashboard, wanted: dict[str, list[str]], time: Range) -> Asked:
-    return source.ask(session, dashboard, {"keyspace": [KEYSPACE], **wanted}, time)
+    return source.ask(_sources(session), dashboard, {"keyspace": [KEYSPACE], **wanted}, time)
 
 
 def _data(session: Session, panel: Panel, asked: Asked, time: Range) -> list[Frame]:
-    return source.data(session, panel, asked.values, time)
+    return source.data(_sources(session), panel, asked.values, time)
 
 
 @pytest.mark.parametrize("wanted", list(ASKED.values()), ids=list(ASKED))

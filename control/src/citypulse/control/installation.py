@@ -12,7 +12,7 @@ from citypulse.control.faults import Exit, Fault
 CHECKOUT = Path(__file__).resolve().parents[4]
 """The root of the checkout that this command belongs to."""
 
-HIGHEST_DEFAULT_PORT = 9402
+HIGHEST_DEFAULT_PORT = 9431
 """The highest port of the table in infra/ansible's native inventory: an offset must leave room for it."""
 
 NAMED_RUN_OFFSET = 100

@@ -16,7 +16,16 @@ from citypulse.control.playbook import play
 from citypulse.control.services import manager_pid, services
 from citypulse.control.steps import console
 
-SERVERS = ("zookeeper", "kafka", "cassandra", "spark-master", "spark-worker", "board")
+SERVERS = (
+    "zookeeper",
+    "kafka",
+    "cassandra",
+    "spark-master",
+    "spark-worker",
+    "node-exporter",
+    "prometheus",
+    "board",
+)
 """How the servers' services begin; all others belong to a run."""
 
 NATIVE = Path("infra") / "ansible" / "inventories" / "native" / "group_vars" / "native.yml"

@@ -8,14 +8,19 @@ from typing import Any
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from citypulse.dashboards import now, trends
+from citypulse.dashboards import now, pipeline, servers, trends
 
 DIRECTORY = Path(__file__).parents[3] / "dashboards"
 
 
 def dashboards() -> dict[str, builders.Dashboard]:
     """Every dashboard, by the name of its file."""
-    return {"city-trends": trends.dashboard(), "now": now.dashboard()}
+    return {
+        "city-trends": trends.dashboard(),
+        "now": now.dashboard(),
+        "pipeline": pipeline.dashboard(),
+        "servers": servers.dashboard(),
+    }
 
 
 def built(one: builders.Dashboard) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every panel has: data from Cassandra, a unit, what it counts and how many rows at most, and a word
+"""What every panel has: where its data are, a unit, what it counts and how many rows at most, and a word
 where there is nothing.
 
 The SDK leaves out what Grafana's own editor always writes (ids, whether a legend shows, what a stat reduces
@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.builders import geomap, stat, table, timeseries
 from grafana_foundation_sdk.cog import builder
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import geomap as map_models
 
+from citypulse.dashboards import metrics
 from citypulse.dashboards.cassandra import DATASOURCE, ROWS, Query
+from citypulse.dashboards.metrics import Metric
 
 NOTHING = "nothing was counted in this time"
 
@@ -34,6 +37,10 @@ def lines(
         rows: how many they give at most.
         calculations: what the table says of each line, as Grafana names it: lastNotNull, max, sum.
     """
+    return _panel(_lines(calculations), title, description, queries, rows)
+
+
+def _lines(calculations: Sequence[str]) -> timeseries.Panel:
     legend = (
         common_builders.VizLegendOptions()
         .display_mode(common.LegendDisplayMode.TABLE)
@@ -43,8 +50,7 @@ def lines(
     )
     tooltip = common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
     drawn = timeseries.Panel().legend(legend).tooltip(tooltip.sort(common.SortOrder.DESCENDING))
-    drawn = drawn.line_width(2).show_points(common.VisibilityMode.AUTO).min(0)
-    return _panel(drawn, title, description, queries, rows)
+    return drawn.line_width(2).show_points(common.VisibilityMode.AUTO).min(0)
 
 
 def number(title: str, description: str, query: Query, rows: int, calculation: str) -> stat.Panel:
@@ -100,6 +106,31 @@ def map_of(title: str, description: str, query: Query, rows: int) -> geomap.Pane
     return _panel(drawn, title, description, [query], rows)
 
 
+def measured(
+    title: str, description: str, series: int, unit: str, *queries: Metric, limit: float | None = None
+) -> timeseries.Panel:
+    """Lines of what Prometheus has measured.
+
+    Args:
+        title: what stands above it.
+        description: what is measured.
+        series: how many lines there are at most.
+        unit: as Grafana names it.
+        queries: of the lines.
+        limit: where a line is drawn that should not be crossed.
+    """
+    drawn = _lines(("lastNotNull", "max")).max_data_points(metrics.POINTS)
+    if limit is not None:
+        steps = [models.Threshold(None, "green"), models.Threshold(limit, "red")]
+        drawn = drawn.thresholds(
+            builders.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
+        )
+        line = common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.LINE)
+        drawn = drawn.thresholds_style(line)
+    drawn = _panel(drawn, title, description, queries, series * metrics.POINTS, metrics.DATASOURCE)
+    return drawn.unit(unit).decimals(2).no_value("nothing was measured in this time")
+
+
 class _Layer(builder.Builder[common.MapLayerOptions]):
     def __init__(self, built: common.MapLayerOptions) -> None:
         self._built = built
@@ -108,9 +139,16 @@ class _Layer(builder.Builder[common.MapLayerOptions]):
         return self._built
 
 
-def _panel(drawn: Panel, title: str, description: str, queries: Sequence[Query], rows: int) -> Panel:
+def _panel(
+    drawn: Panel,
+    title: str,
+    description: str,
+    queries: Sequence[Query | Metric],
+    rows: int,
+    source: common.DataSourceRef = DATASOURCE,
+) -> Panel:
     assert rows <= ROWS, f"{title}: {rows} rows are more than {ROWS}"  # noqa: S101 - what is built is checked
-    drawn = drawn.title(title).description(f"{description} At most {rows:,} rows.").datasource(DATASOURCE)
+    drawn = drawn.title(title).description(f"{description} At most {rows:,} rows.").datasource(source)
     for query in queries:
         drawn = drawn.with_target(query)
     return drawn.unit("locale").decimals(0).no_value(NOTHING)

@@ -14,7 +14,7 @@ from types import FrameType
 
 from rich.progress import Progress
 
-from citypulse.control.archives import cache, environments, jars, lock, manifest
+from citypulse.control.archives import cache, debian, environments, jars, lock, manifest
 from citypulse.control.archives.manifest import Archive
 from citypulse.control.archives.processes import Children
 from citypulse.control.archives.progress import Task, display
@@ -40,8 +40,13 @@ def build(checkout: Path, home: Path, cache_root: Path) -> list[Archive]:
         services: dict[str, Make] = {
             f"python-{name}": partial(environments.archive, name, shop) for name in environments.SERVICES
         }
-        # Two lanes: Maven's repository must not be written twice at once, and both wait for the network.
-        archives = _side_by_side([servers, services], shop.children)
+        packages: dict[str, Make] = {
+            name: partial(debian.archive, name, content, shop)
+            for name, content in debian.contents(shop.debian_file).items()
+        }
+        # Lanes: neither Maven's repository nor apt's lists may be written twice at once, and all wait for the
+        # network.
+        archives = _side_by_side([servers, services, packages], shop.children)
     manifest.write(home, archives)
     return archives
 

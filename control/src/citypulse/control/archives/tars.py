@@ -17,7 +17,8 @@ KEPT = 2
 def pack(files: Mapping[str, Path], target: Path, scratch: Path) -> str:
     """Pack `files` (name in the tar to file on disk) into `target`, and write down its sha256 beside it.
 
-    Names are sorted; owner, time and mode are fixed. `scratch` is a directory on the same file system.
+    Names are sorted; owner and time are fixed, and of a mode only counts whether the owner may execute it.
+    `scratch` is a directory on the same file system.
     Returns the tar's sha256.
     """
     temporary = scratch / target.name
@@ -25,7 +26,7 @@ def pack(files: Mapping[str, Path], target: Path, scratch: Path) -> str:
         for name, path in sorted(files.items()):
             entry = tarfile.TarInfo(name)
             entry.size = path.stat().st_size
-            entry.mode = 0o644
+            entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             with path.open("rb") as content:
                 tar.addfile(entry, content)
     digest = sha256(temporary)

@@ -29,6 +29,11 @@ class Workshop:
         """The sha256 of every jar."""
         return self.checkout / "archives" / "archives.lock"
 
+    @property
+    def debian_file(self) -> Path:
+        """The archives that hold files of Debian packages."""
+        return self.checkout / "archives" / "debian.txt"
+
     def service(self, name: str) -> Path:
         """The directory of a service's distribution."""
         return self.checkout / "services" / name

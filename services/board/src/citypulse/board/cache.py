@@ -14,26 +14,34 @@ class Cache(Generic[Answer]):
     An answer that failed is not kept: who comes after it asks anew.
     """
 
-    def __init__(self, seconds: float, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        size: int,
+        made: Callable[[], None],
+        kept: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Make an empty one.
 
         Args:
             seconds: how long an answer is kept.
             size: how many are kept; beyond, the oldest go.
+            made, kept: called for each answer that is made, and for each that was.
             clock: tells seconds.
         """
         self._seconds, self._size, self._clock = seconds, size, clock
+        self._made, self._found = made, kept
         self._kept: dict[Hashable, tuple[float, asyncio.Future[Answer]]] = {}
-        self.asked = 0
-        """How often an answer was made."""
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer, made by `make` unless it is kept or being made."""
         now = self._clock()
         kept = self._kept.get(key)
         if kept is not None and now - kept[0] < self._seconds:
+            self._found()
             return await asyncio.shield(kept[1])
-        self.asked += 1
+        self._made()
         answer = asyncio.ensure_future(make())
         # Moved to the end: the oldest stand first.
         self._kept.pop(key, None)

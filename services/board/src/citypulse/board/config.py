@@ -39,6 +39,15 @@ class Cassandra(settings.Section, frozen=True):
     """Queries under way at a time."""
 
 
+class Prometheus(settings.Section, frozen=True):
+    """What services, servers and hosts say of themselves."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://")] = "http://127.0.0.1:9090"
+    request_seconds: Seconds = 10.0
+    scrape_seconds: Annotated[int, Meta(ge=1)] = 15
+    """How often it looks; no two points of a line are nearer."""
+
+
 class Config(settings.Section, frozen=True):
     """Everything that a board can be told."""
 
@@ -49,6 +58,7 @@ class Config(settings.Section, frozen=True):
     trigger."""
     http: Http = msgspec.field(default_factory=Http)
     cassandra: Cassandra = msgspec.field(default_factory=Cassandra)
+    prometheus: Prometheus = msgspec.field(default_factory=Prometheus)
 
 
 def load(file: Path | None, environment: Mapping[str, str]) -> Config:

@@ -6,11 +6,30 @@ from typing import Any
 import msgspec
 
 
-class Target(msgspec.Struct, rename={"reference": "refId", "text": "target"}):
-    """A query of a panel."""
+class Source(msgspec.Struct, rename={"kind": "type"}):
+    """Where a query's data are."""
+
+    kind: str
+    uid: str
+
+
+class Target(
+    msgspec.Struct,
+    rename={
+        "reference": "refId",
+        "text": "target",
+        "source": "datasource",
+        "expression": "expr",
+        "legend": "legendFormat",
+    },
+):
+    """A query of a panel: Cassandra's in `text`, Prometheus' in `expression`."""
 
     reference: str
-    text: str
+    source: Source
+    text: str = ""
+    expression: str = ""
+    legend: str = ""
 
 
 class Grid(msgspec.Struct):

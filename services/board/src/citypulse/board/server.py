@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 from cassandra import DriverException, OperationTimedOut
 from cassandra.cluster import NoHostAvailable
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from citypulse.board import moments, source
 from citypulse.board.cache import Cache
@@ -26,8 +27,10 @@ from citypulse.board.config import Config
 from citypulse.board.database import Database
 from citypulse.board.files import Dashboard, Panel
 from citypulse.board.frames import Frame, RefusedError
+from citypulse.board.metrics import Metrics
 from citypulse.board.moments import BadRangeError, Range
-from citypulse.board.source import Asked
+from citypulse.board.prometheus import UnreachableError
+from citypulse.board.source import Asked, Sources
 from citypulse.board.text import Value
 
 _log = structlog.get_logger()
@@ -53,15 +56,18 @@ class Board:
     """What is served."""
 
     def __init__(self, config: Config, dashboards: Sequence[Dashboard], database: Database) -> None:
-        self._config, self._database = config, database
+        self._config = config
+        self._metrics = Metrics()
+        self._sources = Sources(database.session, config.prometheus)
         self._dashboards = {one.uid: one for one in dashboards}
         self._threads = ThreadPoolExecutor(config.cassandra.concurrency, "cassandra")
-        self._asked: Cache[Asked] = Cache(config.cache_seconds, _ANSWERS)
-        self._data: Cache[list[Frame]] = Cache(config.cache_seconds, _ANSWERS)
+        made, kept = (self._metrics.answers.labels(how).inc for how in ("made", "kept"))
+        self._asked: Cache[Asked] = Cache(config.cache_seconds, _ANSWERS, made, kept)
+        self._data: Cache[list[Frame]] = Cache(config.cache_seconds, _ANSWERS, made, kept)
 
     def application(self) -> web.Application:
         """For aiohttp."""
-        application = web.Application(middlewares=[_guard])
+        application = web.Application(middlewares=[self._measure, _guard])
         application.add_routes(
             [
                 web.get("/", self._first),
@@ -72,10 +78,26 @@ class Board:
                 web.get(r"/api/dashboards/{uid}/panels/{id:\d+}", self._panel),
                 web.get(r"/api/dashboards/{uid}/panels/{id:\d+}.csv", self._csv),
                 web.get("/healthz", _well),
+                web.get("/metrics", self._own),
                 web.static("/static", str(_STATIC)),
             ]
         )
         return application
+
+    @web.middleware
+    async def _measure(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        began = time.monotonic()
+        try:
+            response: web.StreamResponse = await handler(request)
+        except web.HTTPException as error:
+            self._metrics.requests.labels(error.status).inc()
+            raise
+        self._metrics.requests.labels(response.status).inc()
+        self._metrics.seconds.observe(time.monotonic() - began)
+        return response
+
+    async def _own(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _first(self, request: web.Request) -> web.Response:
         raise web.HTTPFound(f"/d/{next(iter(self._dashboards))}")
@@ -128,7 +150,7 @@ class Board:
         asked = await self._ask(dashboard, request, between)
         key = (dashboard.uid, panel.id, between, _key(asked.values))
         frames = await self._data.get(
-            key, lambda: self._run(lambda session: source.data(session, panel, asked.values, between))
+            key, lambda: self._run(lambda: source.data(self._sources, panel, asked.values, between))
         )
         return frames, source.shown(panel, between)
 
@@ -142,12 +164,11 @@ class Board:
             wanted.setdefault("keyspace", [self._config.cassandra.keyspace])
         return await self._asked.get(
             (dashboard.uid, between, _key(wanted)),
-            lambda: self._run(lambda session: source.ask(session, dashboard, wanted, between)),
+            lambda: self._run(lambda: source.ask(self._sources, dashboard, wanted, between)),
         )
 
-    async def _run(self, function: Callable[[Any], Result]) -> Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(self._database.session()))
+    async def _run(self, function: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
     def _time(self, request: web.Request) -> Range:
         dashboard = self._named(request)
@@ -181,6 +202,9 @@ async def _guard(request: web.Request, handler: Any) -> web.StreamResponse:
     except (NoHostAvailable, DriverException) as error:
         _log.warning("a query failed", path=request.path, reason=str(error)[:300])
         response = _error(503, "Cassandra does not answer, or refuses the query")
+    except UnreachableError as error:
+        _log.warning("a query failed", path=request.path, reason=str(error)[:300])
+        response = _error(503, "Prometheus does not answer")
     except RefusedError as error:
         response = _error(500, str(error))
     except web.HTTPException as error:

@@ -47,6 +47,8 @@ function option(panel, found, off, answer) {
       data: sums ? line.points.map(([at, value]) => [at, sums.get(at) ? value / sums.get(at) : 0]) : line.points,
     }];
   });
+  const limit = border(defaults, answer);
+  if (limit) series.push(limit);
   return {
     animation: false,
     aria: { enabled: true, label: { description: `${panel.title}: ${found.map((line) => line.name).join(", ")}` } },
@@ -70,13 +72,27 @@ function option(panel, found, off, answer) {
         type: "value",
         min: defaults.min,
         max: stacked ? 1 : undefined,
-        minInterval: stacked ? undefined : 1,
+        minInterval: stacked || defaults.decimals ? undefined : 1,
         axisLabel: { color: ink, formatter: (value) => amount(value, defaults.unit) },
         splitLine: { lineStyle: { color: dark() ? "#343a43" : "#d4d8de" } },
       },
       { type: "value", show: false, min: 0, max: 300 },
     ],
     series,
+  };
+}
+
+// The line of a threshold that Grafana draws.
+function border({ custom, thresholds }, { from, to }) {
+  if (custom?.thresholdsStyle?.mode !== "line") return null;
+  const limit = thresholds.steps.at(-1).value;
+  return {
+    type: "line",
+    silent: true,
+    showSymbol: false,
+    tooltip: { show: false },
+    lineStyle: { width: 1, type: "dashed", color: "#e02f44" },
+    data: [[from, limit], [to, limit]],
   };
 }
 
@@ -89,9 +105,11 @@ function totals(found) {
 function tip(points, panel, found) {
   const box = document.createElement("div");
   const head = document.createElement("strong");
-  head.textContent = moment(points[0].value[0]);
+  const named = points.filter((point) => found.some((one) => one.name === point.seriesName));
+  if (!named.length) return "";
+  head.textContent = moment(named[0].value[0]);
   box.append(head);
-  for (const point of [...points].sort((one, other) => other.value[1] - one.value[1]).slice(0, 20)) {
+  for (const point of [...named].sort((one, other) => other.value[1] - one.value[1]).slice(0, 20)) {
     const line = document.createElement("div");
     const unit = found.find((one) => one.name === point.seriesName)?.own.unit ?? panel.fieldConfig.defaults.unit;
     line.textContent = `${point.seriesName}: ${amount(point.value[1], unit)}`;

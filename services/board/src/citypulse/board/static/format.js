@@ -7,6 +7,7 @@ const DARK = [
   "#7eb0ff", "#ff7383", "#73bf69", "#ffa657", "#ca95e5", "#4dd0e1", "#f48fb1", "#c0ca33", "#bcaaa4", "#90a4ae",
 ];
 const plain = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
 
 export const dark = () => document.documentElement.dataset.theme === "dark";
 
@@ -14,7 +15,12 @@ export const colour = (place) => (dark() ? DARK : COLOURS)[place % COLOURS.lengt
 
 export function amount(value, unit) {
   if (unit === "percentunit") return `${plain.format(value * 100)} %`;
-  if (unit === "s") return `${plain.format(value)} s`;
+  if (unit === "s") return `${value !== 0 && Math.abs(value) < 0.1 ? fine.format(value) : plain.format(value)} s`;
+  if (unit === "ops") return `${plain.format(value)}/s`;
+  if (unit === "bytes") {
+    const step = value > 0 ? Math.min(4, Math.floor(Math.log(value) / Math.log(1024))) : 0;
+    return `${plain.format(value / 1024 ** step)} ${["B", "KiB", "MiB", "GiB", "TiB"][step]}`;
+  }
   return plain.format(value);
 }
 
