@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 import urllib.parse
 import urllib.request
@@ -15,6 +16,7 @@ from citypulse.board import files
 from citypulse.dashboards import build
 from tests.system import System
 
+ALERTS = build.DIRECTORY.parent / "alerts"
 DASHBOARDS = [files.read(build.DIRECTORY / f"{name}.json") for name in ("pipeline", "servers")]
 EXPRESSIONS = [
     target.expression for dashboard in DASHBOARDS for panel in dashboard.panels for target in panel.targets
@@ -79,6 +81,28 @@ def test_every_panel_shows_something(prometheus: str, system: System, dashboard:
         assert limit is not None
         assert points <= int(limit[1].replace(",", "")), panel.title
     assert set(empty) <= SILENT
+
+
+def test_each_alert_fires_when_it_should_and_is_silent_when_not(prometheus: str, system: System) -> None:
+    """By the rules' own tests; each has both cases, and a runbook."""
+    (promtool,) = (system.home / "opt").glob("prometheus-*/bin/promtool")
+    subprocess.run([promtool, "test", "rules", "tests.yml"], cwd=ALERTS, check=True, timeout=120)
+    tests = (ALERTS / "tests.yml").read_text()
+    loaded = {
+        rule["name"]: rule
+        for group in get(f"{prometheus}/api/v1/rules")["data"]["groups"]
+        for rule in group["rules"]
+    }
+    assert len(loaded) > 10
+    for name, rule in loaded.items():
+        assert {f"name: {name} fires", f"name: {name} is silent"} <= set(re.findall(r"name: .*", tests))
+        assert (ALERTS.parents[1] / rule["annotations"]["runbook"]).read_text().startswith(f"# {name}\n")
+        assert rule["health"] in ("ok", "unknown"), rule
+
+
+def test_every_metric_that_an_alert_names_exists(prometheus: str) -> None:
+    wanted = set(NAMES.findall("\n".join(line for line in (ALERTS / "rules.yml").read_text().splitlines())))
+    assert wanted - names(prometheus) == set()
 
 
 def test_no_label_holds_a_city_or_a_person(prometheus: str) -> None:

@@ -48,6 +48,9 @@ def prove(inst: Installation, run: str) -> None:
     console.print("[bold]Recount[/bold]: the tables against a recount of the topic, cell by cell")
     # Live it never ends: what the job has not counted yet is told apart.
     wait = ["--wait", f"{COUNTED_S:.0f}"] if label else []
+    told = inst.home / "var" / "node-exporter"
+    if told.is_dir():
+        wait += ["--metrics", str(told / f"verify-{run}.prom")]
     codes.append(command(inst, f"spark-job-{run}", "citypulse-spark", "verify", "--topic", *wait))
     if truths:
         console.print("[bold]Recount[/bold]: the tables against a recount of what was sent, cell by cell")

@@ -97,6 +97,7 @@ spend_posts = _gauge("spend_posts", "Posts that X delivered in this UTC day or m
 spend_limit = _gauge("spend_limit_posts", "Posts after which reading stops; 0 sets no limit", "period")
 spend_usd = _gauge("spend_usd", "What those posts cost at spend.price_per_post", "period")
 journal_bytes = _gauge("journal_bytes", "Bytes of the journal's segments")
+journal_limit = _gauge("journal_limit_bytes", "Bytes at which the journal takes nothing more")
 journal_full = _gauge("journal_full", "Whether the journal takes nothing, for its size or a full disk")
 journal_waiting = _gauge(
     "journal_waiting_seconds", "How long the oldest message that was read has waited for the disk"

@@ -104,6 +104,12 @@ def job(file: Path | None, log_level: str) -> None:
     help="With --topic: wait so long for the job to have counted everything; what is open then is a fault.",
 )
 @click.option(
+    "--metrics",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --topic: write the outcome for Prometheus, into a node exporter's directory of text files.",
+)
+@click.option(
     "--explain",
     nargs=2,
     metavar="CITY WINDOW",
@@ -128,6 +134,7 @@ def verify(
     since: str | None,
     until: str | None,
     wait: float | None,
+    metrics: Path | None,
     explain: tuple[str, str] | None,
     countries: str,
     place_country: str,
@@ -150,13 +157,15 @@ def verify(
             "verify takes one of --topic, --explain CITY WINDOW, --tweets FILE, --anchors DIR and"
             " --write-anchors DIR"
         )
-    if not topic and (last or since or until or wait is not None):
-        raise BadInputError("--last, --from, --to and --wait belong to --topic: add it, or leave them out")
+    if not topic and (last or since or until or metrics or wait is not None):
+        raise BadInputError(
+            "--last, --from, --to, --wait and --metrics belong to --topic: add it, or leave them out"
+        )
     config = load(file, os.environ)
     if topic:
         from citypulse.spark.verify.against_topic import against_topic
 
-        return against_topic(config, span_of(last, since, until, required=False), wait)
+        return against_topic(config, span_of(last, since, until, required=False), wait, metrics)
     if explain:
         from citypulse.spark.verify.explain import explain as tell
 

@@ -123,6 +123,7 @@ class Metrics:
         self.write_seconds = histogram(
             "compute_and_write_seconds", "Of that, computing the cells and writing them"
         )
+        self.trigger = gauge("trigger_seconds", "Seconds between two batches' triggers; 0 for none")
         self.phase = gauge("batch_phase_seconds", "Phases of the last batch, as Spark names them", ("phase",))
         self.processed = gauge(
             "processed_offset", "End offset of the last committed batch", ("topic", "partition")

@@ -42,6 +42,7 @@ def run(config: Config) -> None:
     told = threading.Event()
     _hear(told)
     numbers = metrics.Metrics()
+    numbers.trigger.set(config.trigger_seconds)
     _serve(config, numbers)
     cassandra = None
     spark = None

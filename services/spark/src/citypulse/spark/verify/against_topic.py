@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -45,7 +46,9 @@ class _Snapshot(NamedTuple):
     """Of the topics, after they were read: nothing later can be in them."""
 
 
-def against_topic(config: Config, span: Span | None, wait_seconds: float | None) -> None:
+def against_topic(
+    config: Config, span: Span | None, wait_seconds: float | None, metrics: Path | None = None
+) -> None:
     """Recount the topics and compare every filled cell of every table.
 
     Args:
@@ -53,6 +56,7 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
         wait_seconds: wait so long for the job to have counted everything, for the recount list to be
             empty, and for hours and lists to be made of all windows; what is open then is a fault. None: what
             is open is judged by what it may be.
+        metrics: a file of Prometheus' text format to write the outcome to; None for none.
 
     Raises:
         StopError: something differs, or is open where nothing may be; or a server does not answer.
@@ -112,6 +116,8 @@ def against_topic(config: Config, span: Span | None, wait_seconds: float | None)
             for words in made.compare(None if wait_seconds is None else deadline, result):
                 out.print(words)
     report.show(out, result)
+    if metrics is not None:
+        report.write_metrics(metrics, config.run or "live", result)
     _tell_open(out, counted, seen.due)
     if result.differing:
         raise StopError(f"{result.differing} of {result.cells} cells differ from the recount of the topic")

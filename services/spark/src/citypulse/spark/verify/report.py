@@ -1,11 +1,14 @@
 """What a comparison is told to a person as."""
 
 import datetime
+from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from rich.console import Console
 from rich.table import Table
 
+from citypulse.spark.errors import StopError
 from citypulse.spark.verify.compare import EXACT_USERS, TOLERANCE, Comparison
 
 _FIRST_TIME = 10_000_000_000
@@ -43,6 +46,29 @@ def show(out: Console, result: Comparison) -> None:
         out.print(
             f"{result.between} of them are open, and were judged by the least and the most that they may be"
         )
+
+
+def write_metrics(file: Path, run: str, result: Comparison) -> None:
+    """Write how it came out for Prometheus, through a node exporter's directory of text files.
+
+    Raises:
+        StopError: the file cannot be written.
+    """
+    registry = CollectorRegistry()
+    for name, meaning, value in (
+        (
+            "differing_cells",
+            "Cells of the tables that the last recount of the topic found otherwise",
+            result.differing,
+        ),
+        ("compared_cells", "Cells that it compared", result.cells),
+        ("timestamp_seconds", "When that was", datetime.datetime.now(datetime.UTC).timestamp()),
+    ):
+        Gauge(f"citypulse_verify_{name}", meaning, ["run"], registry=registry).labels(run).set(value)
+    try:
+        write_to_textfile(str(file), registry)
+    except OSError as error:
+        raise StopError(f"--metrics {file} cannot be written ({error.strerror})") from error
 
 
 def _shown(part: Any) -> str:
