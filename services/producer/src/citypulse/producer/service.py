@@ -151,6 +151,7 @@ def _run(config: Config, token: str, read: Callable[[], Config]) -> None:
     stopping, hung_up = threading.Event(), threading.Event()
     stream = Streaming(subscription, client, committer, heard, book, spend, stopping, stopping.wait)
     _watch(writer, committer, sender, book, client.clock)
+    metrics.journal_limit.set(config.journal.max_bytes)
     status = health.Health(threads.alive, sender, committer)
     server = health.serve(config.http, status)
     changes = reloading.Changes(
@@ -232,7 +233,6 @@ def _watch(writer: Writer, committer: Committer, sender: Sender, book: GapBook, 
     metrics.open_gaps.set_function(lambda: sum(gap.open for gap in book.gaps()))
     metrics.open_gap_seconds.set_function(open_gap_seconds)
     metrics.journal_bytes.set_function(lambda: writer.size)
-    metrics.journal_limit.set(config.journal.max_bytes)
     metrics.journal_waiting.set_function(lambda: committer.waiting_seconds)
     metrics.journal_backlog.set_function(lambda: max(committer.durable - sender.acknowledged, 0))
     metrics.journal_oldest_age.set_function(journal_oldest_age)
