@@ -87,8 +87,8 @@ class Variable(
     current: Option | None = None
 
 
-class _Templating(msgspec.Struct):
-    list: list[Variable]
+class _Templating(msgspec.Struct, rename={"variables": "list"}):
+    variables: list[Variable] = msgspec.field(default_factory=list)
 
 
 class Time(msgspec.Struct, rename={"since": "from", "until": "to"}):
@@ -111,7 +111,7 @@ class Dashboard(msgspec.Struct):
     @property
     def variables(self) -> list[Variable]:
         """In an order in which each needs only those before it."""
-        return self.templating.list
+        return self.templating.variables
 
 
 def read(file: Path) -> Dashboard:

@@ -13,7 +13,7 @@ const OWN = "own";
 
 // Draw them anew; `changed` is called with what the state becomes.
 export function show(form, dashboard, answer, state, theme, changed) {
-  const parts = dashboard.templating.list
+  const parts = (dashboard.templating.list ?? [])
     .filter((variable) => variable.hide !== 2)
     .map((variable) => control(variable, answer, state, changed));
   parts.push(...range(dashboard, state, changed), refresh(state, changed), theme);
