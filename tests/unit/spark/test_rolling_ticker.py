@@ -17,7 +17,6 @@ from citypulse.spark.config import Config
 from citypulse.spark.metrics import Metrics
 from citypulse.spark.rolling.hours import Hours
 from citypulse.spark.rolling.ticker import Ticker
-from citypulse.spark.turns import Turns
 
 from . import cql
 from .rolling_windows import DAY, HOUR, WINDOW, City, Windows, differing
@@ -667,8 +666,8 @@ class TestTheThread:
     ) -> tuple[threading.Thread, threading.Event, Metrics]:
         monkeypatch.setattr(tables, "wait", connect)
         told, metrics = threading.Event(), Metrics()
-        config = Config(checkpoint_dir="/c", tick_seconds=0.001, trigger_seconds=0.001)
-        return rolling.start(config, Turns(), metrics, told), told, metrics
+        config = Config(checkpoint_dir="/c", tick_seconds=0.001)
+        return rolling.start(config, threading.Lock(), metrics, told), told, metrics
 
     def test_dies_of_what_time_does_not_mend(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(threading, "excepthook", lambda args: None)

@@ -21,7 +21,6 @@ from citypulse.spark.counting import checkpoint, query, recounting
 from citypulse.spark.counting.batch import Sink
 from citypulse.spark.counting.progress import Progress
 from citypulse.spark.errors import BadInputError, StopError
-from citypulse.spark.turns import Turns
 
 _log = structlog.get_logger()
 
@@ -78,14 +77,13 @@ def _count(
 ) -> None:
     place = _checkpoint(config, spark, numbers)
     sink = Sink(config, spark, cassandra, numbers, place)
-    turns = Turns()
+    lock = threading.Lock()
     started = threading.Event()
 
     def write(cells: DataFrame, batch: int) -> None:
         started.wait()
-        with turns.writing:
+        with lock:
             sink.write(running, cells, batch)
-        turns.end()
 
     events = query.observe(query.parse(query.records(spark, config)))
     running = (
@@ -101,12 +99,12 @@ def _count(
     _log.info("counting", topics=config.prefixed_topics, keyspace=config.keyspace, checkpoint=place.place)
     numbers.status["state"] = "running"
     ticker = threading.Thread(
-        target=_tick, args=(config, sink, turns, kafka, numbers, told), name="ticker", daemon=True
+        target=_tick, args=(config, sink, lock, kafka, numbers, told), name="ticker", daemon=True
     )
     ticker.start()
     threads = [
         ticker,
-        rolling.start(config, turns, numbers, told),
+        rolling.start(config, lock, numbers, told),
         recounting.start(config, spark, cassandra, numbers, told),
     ]
     progress = Progress(running, numbers)
@@ -188,7 +186,7 @@ def _set_aside_if_damaged(running: Any, place: checkpoint.Checkpoint, numbers: m
 def _tick(
     config: Config,
     sink: Sink,
-    turns: Turns,
+    lock: threading.Lock,
     kafka: KafkaConsumer,
     numbers: metrics.Metrics,
     told: threading.Event,
@@ -196,11 +194,11 @@ def _tick(
     """Between batches too, names are learned and the lag is known."""
     while not told.wait(_TICK_SECONDS):
         try:
-            if turns.writing.acquire(blocking=False):
+            if lock.acquire(blocking=False):
                 try:
                     sink.tick()
                 finally:
-                    turns.writing.release()
+                    lock.release()
             numbers.offsets("end", topics.ends(kafka, config.prefixed_topics))
         except (KafkaError, DriverException, NoHostAvailable, OSError) as error:
             _log.warning("names, gaps and lag are not known at the moment", reason=_reason(error))

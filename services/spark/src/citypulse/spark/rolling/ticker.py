@@ -1,8 +1,8 @@
 """The ticker: a thread of the driver that brings hours and ranks up to date, whether something arrives or
 not.
 
-It knows nothing of batches but when one has ended and when none is being written. Whatever changes windows
-(the job, a recount, another process) is seen in the windows themselves.
+It knows nothing of batches but when none is being written. Whatever changes windows (the job, a recount,
+another process) is seen in the windows themselves.
 """
 
 import threading
@@ -24,7 +24,6 @@ from citypulse.spark.rolling.lists import Key, Lists
 from citypulse.spark.rolling.names import Names
 from citypulse.spark.rolling.ranks import CityKey
 from citypulse.spark.rolling.windows import ALL_COUNTRIES, Pair, Reader, Version
-from citypulse.spark.turns import Turns
 
 _log = structlog.get_logger()
 
@@ -32,8 +31,6 @@ _SHARE = 4
 """A pause is at least so many times as long as this thread worked for the look before it, and as long as the
 look was: so the thread never takes more than a fifth of a core (the driver's own thread, which sends and
 receives for it, comes on top), and half of the time Cassandra is not asked."""
-_WAIT_SECONDS = 10.0
-"""So long a look waits for the end of a batch, that it may be done before the next one begins."""
 
 Cells = dict[CityKey, Cell]
 Found = dict[Pair, dict[int, Version]]
@@ -48,29 +45,27 @@ class Totals(NamedTuple):
     """Tweets in the same complete windows a day before."""
 
 
-def start(config: Config, turns: Turns, metrics: Metrics, told: threading.Event) -> threading.Thread:
+def start(config: Config, batches: Any, metrics: Metrics, told: threading.Event) -> threading.Thread:
     """Start the thread; it is dead when something is wrong that time does not mend.
 
     Args:
         config: of the job.
-        turns: what is known of the batches.
+        batches: a lock that is held while a batch is written.
         metrics: where it says what it did.
         told: set when the job is to stop.
     """
-    thread = threading.Thread(target=_run, args=(config, turns, metrics, told), name="rolling", daemon=True)
+    thread = threading.Thread(target=_run, args=(config, batches, metrics, told), name="rolling", daemon=True)
     thread.start()
     return thread
 
 
-def _run(config: Config, turns: Turns, metrics: Metrics, told: threading.Event) -> None:
+def _run(config: Config, batches: Any, metrics: Metrics, told: threading.Event) -> None:
     session: Session | None = None
     ticker: Ticker | None = None
     pause = 0.0
     try:
         while not told.wait(pause):
-            if ticker is not None:
-                turns.wait_for_end(min(config.trigger_seconds, _WAIT_SECONDS))
-            with turns.writing:
+            with batches:
                 quiet = _clock()
             began, worked = time.monotonic(), time.thread_time()
             try:

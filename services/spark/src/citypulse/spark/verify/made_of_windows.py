@@ -16,8 +16,7 @@ from citypulse.spark.verify.tally import Recount
 
 _LOOK_SECONDS = 1.0
 _PAUSES = 3
-"""Of the ticker, which may wait for a batch beside: so many of them what differs is given, for it may be read
-while it is written."""
+"""Of the ticker: so many of them what differs is given, for it may be read while it is written."""
 
 Judged = hourly.Hours | ranked.Ranks
 
@@ -49,9 +48,7 @@ class Made(NamedTuple):
             return
         for what, look in (("hours", self._hours), ("lists", self._lists)):
             now = time.monotonic()
-            rolled = max(
-                deadline or 0.0, now + _PAUSES * (self.config.tick_seconds + self.config.trigger_seconds)
-            )
+            rolled = max(deadline or 0.0, now + _PAUSES * self.config.tick_seconds)
             last = _last(look, now if deadline is None else rolled, rolled)
             if last is None:
                 result.behind += 1
