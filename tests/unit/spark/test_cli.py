@@ -79,7 +79,10 @@ def test_help_shows_examples(command: str) -> None:
     ("arguments", "said"),
     [
         (("verify", "--topic", "--last", "soon"), "--last soon is no duration"),
-        (("verify", "--anchors", "a", "--last", "1h"), "--last, --from, --to, --wait and --metrics belong to --topic"),
+        (
+            ("verify", "--anchors", "a", "--last", "1h"),
+            "--last, --from, --to, --wait and --metrics belong to --topic",
+        ),
         (("reprocess",), "a span is missing: give --last"),
         (("reprocess", "--due", "--last", "1h"), "--due takes what is on the list"),
         (("reprocess", "--last", "1h", "--journal", "none"), "--journal none cannot be read"),
