@@ -128,6 +128,21 @@ class TestWhatIsWritten:
         running.tick(NOW + 20)
         assert "country_hours" not in running.session.written
 
+    def test_an_hour_that_began_in_a_gap_is_settled_when_something_is_counted(self, running: Running) -> None:
+        start = NOW // WINDOW * WINDOW
+        keys = {"feed": "all", "country": "CA", "window_start": start, "gap_seconds": 20}
+        running.session.rows["country_windows"]["all", "CA", start] = dict(keys)
+        running.tick()
+        hour = running.session.rows["country_hours"]["all", "CA", NOW // HOUR * HOUR]
+        assert (hour.get("tweets"), hour.get("updated_at"), hour["gap_seconds"]) == (None, None, 20)
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW + 10)
+        running.tick(NOW + 20)
+        hour = running.session.rows["country_hours"]["all", "CA", NOW // HOUR * HOUR]
+        assert hour["tweets"] == 1
+        assert hour["updated_at"]
+        assert running.differing() == []
+
     def test_odd_names_of_feeds_and_cities_stay_as_they_are(self, running: Running) -> None:
         running.windows.cities = {
             ("CA", "CA:1"): City("Val-d'Or"),

@@ -104,7 +104,10 @@ class Kept:
         present = [start for start in windows_of(hour) if start in found]
         there = self._hours.stored(self.pair, hour, hour).get(hour) if self._versions is not None else None
         # A recount is changing its windows, or has died over it: nothing of it is known, and the mark stays.
-        marked = there is not None and not there.state.updated_at and hour not in self._half
+        # One of which nothing was counted yet, for it began in a gap, has no time either.
+        marked = (
+            there is not None and there.written > 0 and not there.state.updated_at and hour not in self._half
+        )
         if self.pair.country != ALL_COUNTRIES:
             fresh = [
                 start
