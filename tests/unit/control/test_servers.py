@@ -43,3 +43,26 @@ def test_enough_of_both_is_enough(inst: Installation, monkeypatch: pytest.Monkey
     monkeypatch.setattr(servers.shutil, "disk_usage", lambda _path: Disk(5120 << 20))
     servers.check_machine(inst)
     assert inst.home.is_dir()
+
+
+@pytest.mark.parametrize(
+    "read", ["grafana/alerts/rules.yml", "grafana/dashboards/now.json", "infra/ansible/site.yml"]
+)
+def test_servers_are_left_alone_until_something_that_their_playbook_reads_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    inst = Installation(
+        tmp_path / "checkout", tmp_path / "home", tmp_path / "cache", port_offset=0, workers=1
+    )
+    (inst.home / "run").mkdir(parents=True)
+    file = inst.checkout / read
+    file.parent.mkdir(parents=True)
+    file.write_text("before")
+    played: list[str] = []
+    monkeypatch.setattr(servers, "play", lambda inst, name, variables: played.append(name))
+    servers.bring_up(inst, if_changed=True)
+    servers.bring_up(inst, if_changed=True)
+    assert played == ["site"]
+    file.write_text("after")
+    servers.bring_up(inst, if_changed=True)
+    assert played == ["site", "site"]

@@ -49,10 +49,11 @@ def bring_up(inst: Installation, *, if_changed: bool = False) -> None:
 
 
 def _fingerprint(inst: Installation) -> str:
-    """Of all that the playbook reads: roles, inventory and dashboards, the archives, and the variables."""
+    """Of all that the playbook reads: roles, inventory, dashboards and alerts, archives, variables."""
     ansible = inst.checkout / "infra" / "ansible"
     dashboards = inst.checkout / "grafana" / "dashboards"
-    read = [*ansible.rglob("*"), *dashboards.glob("*.json")]
+    alerts = inst.checkout / "grafana" / "alerts"
+    read = [*ansible.rglob("*"), *dashboards.glob("*.json"), *alerts.glob("*.yml")]
     roles = sorted(p for p in read if p.is_file() and p.parent.name != "__pycache__")
     user = os.environ.get("VARS", "").strip()
     files = [*roles, inst.home / "archives.json", inst.home / "java_home", *([Path(user)] if user else [])]
