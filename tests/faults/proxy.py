@@ -43,29 +43,40 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
 
     def stop(self) -> None:
-        """End all connections and the thread."""
+        """End all connections and the thread; the port is free when it returns."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     async def _listen(self) -> None:
-        await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+
+    async def _end(self) -> None:
+        # Who connected a moment ago is let in first, so that its end is a close and not a silence.
+        await asyncio.sleep(0.05)
+        self._server.close()
+        while passing := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in passing:
+                task.cancel()
+            await asyncio.wait(passing)
+        await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._while_cut()
-        try:
+        # Only stop() cancels it: that is an end like any other, not an error to be printed.
+        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.CancelledError):
+            await self._while_cut()
             onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.close()
-            return
-        both = (
-            asyncio.create_task(self._pass(reader, onward_writer, writer, to_broker=True)),
-            asyncio.create_task(self._pass(onward_reader, writer, onward_writer, to_broker=False)),
-        )
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in both:
-            task.cancel()
-        for end in (writer, onward_writer):
-            end.close()
+            with contextlib.closing(onward_writer):
+                both = (
+                    asyncio.create_task(self._pass(reader, onward_writer, writer, to_broker=True)),
+                    asyncio.create_task(self._pass(onward_reader, writer, onward_writer, to_broker=False)),
+                )
+                try:
+                    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for task in both:
+                        task.cancel()
 
     async def _pass(
         self,
