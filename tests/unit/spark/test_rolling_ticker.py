@@ -430,6 +430,31 @@ class TestWhatIsRead:
             pytest.fail("the look never ended")
         assert running.differing() == []
 
+    def test_an_hour_left_unsettled_is_settled_although_cassandra_did_not_answer_in_time(
+        self, running: Running
+    ) -> None:
+        running.windows.tweet("CA", "CA:a", NOW, author=1)
+        running.windows.write(NOW - 10)
+        running.tick()
+        put = running.session._put
+
+        def late(table: str, row: cql.Row) -> None:
+            put(table, row)
+            if (table, row["country"]) == ("country_hours", "CA"):
+                raise cql.OperationTimedOut
+
+        running.windows.tweet("CA", "CA:a", NOW, author=2)
+        running.windows.write(NOW + 1)
+        running.session._put = late  # type: ignore[method-assign]
+        with pytest.raises(cql.OperationTimedOut):
+            # A batch is being written.
+            running.tick(NOW + 10, quiet=NOW - 5)
+        running.session._put = put  # type: ignore[method-assign]
+        assert running.session.rows["country_hours"]["all", "CA", NOW // HOUR * HOUR]["updated_at"] is None
+        running.tick(NOW + 20)
+        assert running.session.rows["country_hours"]["all", "CA", NOW // HOUR * HOUR]["updated_at"]
+        assert running.differing() == []
+
 
 class TestNow:
     def test_a_replay_of_old_tweets_ends_its_spans_with_the_newest_window(self, replaying: Running) -> None:

@@ -127,8 +127,12 @@ class Kept:
             start: found[start].updated_at for start in present if found[start].settled
         }
         stored = self._stored.get(hour)
+        if not settled and not marked:
+            # Before it is written: should that fail, the row may be there all the same.
+            self._half.add(hour)
         self._hours.write(self.pair, hour, cities, country, before, stored, settled and not marked)
-        (self._half.discard if settled else self._half.add)(hour)
+        if settled:
+            self._half.discard(hour)
         if self._keeps(hour, need):
             self.hours[hour] = cities
         for start in set(windows_of(hour)) - set(present):
