@@ -67,6 +67,7 @@ def _measure(counting: Counting, trigger: int, given: argparse.Namespace) -> int
         f" 99 % within {most:g} s; load {batches.load()}",
         flush=True,
     )
+    print("of all:", ", ".join(f"{share:.2%} within {bound} s" for bound, share in _shares(after)))
     found = batches.every(counting)
     print("batches:", ", ".join(f"{one.records} in {one.seconds} s" for one in found))
     return counting.verify()
@@ -104,6 +105,13 @@ def _since(before: Samples, after: Samples) -> Samples:
     old = {labels["le"]: count for labels, count in before.get(f"{NAME}_bucket", [])}
     buckets = [(labels, count - old.get(labels["le"], 0)) for labels, count in after[f"{NAME}_bucket"]]
     return {f"{NAME}_bucket": buckets}
+
+
+def _shares(samples: Samples) -> Iterator[tuple[str, float]]:
+    """What share of all is within each bound, of those that are neither none nor all."""
+    buckets = [(labels["le"], count) for labels, count in samples[f"{NAME}_bucket"]]
+    total = buckets[-1][1]
+    return ((bound, count / total) for bound, count in buckets if 0 < count < total)
 
 
 if __name__ == "__main__":
