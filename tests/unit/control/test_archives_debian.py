@@ -10,6 +10,7 @@ import pytest
 from citypulse.control.archives import debian
 from citypulse.control.archives.debian import Content
 from citypulse.control.faults import Exit, Fault
+from citypulse.control.installation import CHECKOUT
 from tests.unit.control.archives_fakes import Machine, SilentTask
 
 CONTENT = Content("tool", ("usr/bin/tool",))
@@ -68,6 +69,23 @@ def test_its_files_are_packed_once_and_may_be_executed(machine: Machine, apt: Ap
     assert apt.log == ["update", "download"]
 
 
+def test_a_program_looks_where_it_is_started_for_what_was_compiled_into_it(
+    machine: Machine, apt: Apt
+) -> None:
+    """Its text stays as long as it was, and a path may hold as many slashes as it likes."""
+    deb = apt.directory / "deb"
+    deb.write_text("reads /usr/share/tool/data/default.tmpl\0")
+    content = Content("tool", ("usr/bin/tool",), ("/usr/share/tool/data",))
+    made = debian.archive("tool", content, machine.shop(), SilentTask())
+    with tarfile.open(made.path) as tar:
+        (entry,) = tar.getmembers()
+        program = tar.extractfile(entry)
+        assert program is not None
+        assert program.read() == b"reads /proc/self/cwd" + b"/" * 6 + b"/default.tmpl\0"
+        assert entry.mode == 0o755
+    assert debian.archive("tool", CONTENT, machine.shop(), SilentTask()).sha256 != made.sha256
+
+
 def test_a_version_that_is_gone_is_not_missed(machine: Machine, apt: Apt) -> None:
     """The lists are old, and their version is in the archive no more."""
     (apt.directory / "offer").write_text((apt.directory / "next").read_text())
@@ -97,5 +115,15 @@ def test_without_apt_the_way_out_is_named(
 def test_the_list_names_archive_package_and_files(tmp_path: Path) -> None:
     listed = tmp_path / "debian.txt"
     assert debian.contents(listed) == {}
-    listed.write_text("# said\n\ntool tool-package usr/bin/a usr/bin/b\n")
-    assert debian.contents(listed) == {"tool": Content("tool-package", ("usr/bin/a", "usr/bin/b"))}
+    listed.write_text(
+        "# said\n\ntool tool-package usr/bin/a usr/bin/b\nother o usr/bin/o /usr/share/o usr/share/o/x\n"
+    )
+    assert debian.contents(listed) == {
+        "tool": Content("tool-package", ("usr/bin/a", "usr/bin/b")),
+        "other": Content("o", ("usr/bin/o", "usr/share/o/x"), ("/usr/share/o",)),
+    }
+
+
+def test_each_directory_that_the_list_relocates_has_room_for_its_new_name() -> None:
+    for content in debian.contents(CHECKOUT / "archives" / "debian.txt").values():
+        assert all(len(directory) >= len("/proc/self/cwd") for directory in content.built_in)

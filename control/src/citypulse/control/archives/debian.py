@@ -22,6 +22,9 @@ from citypulse.control.faults import Exit, Fault
 
 _OFFER = re.compile(r"^'[^']+' (\S+)_([^_\s]+)_[a-z0-9]+\.deb \d+ SHA256:([0-9a-f]{64})$")
 
+_STARTED_IN = "/proc/self/cwd"
+"""Linux's name for the directory that a process works in."""
+
 
 class Content(NamedTuple):
     """What an archive holds."""
@@ -29,6 +32,8 @@ class Content(NamedTuple):
     package: str
     files: tuple[str, ...]
     """Paths in the package."""
+    built_in: tuple[str, ...] = ()
+    """Directories that are compiled into its programs, which find there what the package has brought."""
 
 
 class Offer(NamedTuple):
@@ -43,7 +48,13 @@ def contents(listed: Path) -> dict[str, Content]:
     if not listed.exists():
         return {}
     lines = (line.split() for line in listed.read_text().splitlines() if line and not line.startswith("#"))
-    return {component: Content(package, tuple(files)) for component, package, *files in lines}
+    return {component: _content(package, paths) for component, package, *paths in lines}
+
+
+def _content(package: str, paths: Sequence[str]) -> Content:
+    absolute = [path.startswith("/") for path in paths]
+    files = tuple(path for path, there in zip(paths, absolute, strict=True) if not there)
+    return Content(package, files, tuple(path for path, there in zip(paths, absolute, strict=True) if there))
 
 
 def archive(component: str, content: Content, shop: Workshop, task: Task) -> Archive:
@@ -61,13 +72,16 @@ def archive(component: str, content: Content, shop: Workshop, task: Task) -> Arc
             offer = lists.offer(package)
         if offer is None:
             raise Fault(f"{package} is in none of the archives that this machine's apt knows.")
-        tar = shop.cache.archives / f"{component}-{short_hash(offer.sha256, *content.files)}.tar"
+        made_of = short_hash(offer.sha256, *content.files, *content.built_in)
+        tar = shop.cache.archives / f"{component}-{made_of}.tar"
         digest = tars.intact(tar)
         if digest is not None:
             task.end(f"{offer.version}, {size(tar.stat().st_size)}, in the cache")
         else:
             with shop.cache.scratch(component) as scratch:
                 files = _fetch(content, scratch, lists, shop, task)
+                for path in files:
+                    _relocate(path, content.built_in)
                 packed = {f"{component}/bin/{path.name}": path for path in files}
                 digest = tars.pack(packed, tar, scratch)
             task.end(f"{offer.version}, {size(tar.stat().st_size)}")
@@ -94,6 +108,19 @@ def _fetch(content: Content, scratch: Path, lists: _Lists, shop: Workshop, task:
     (deb,) = scratch.glob("*.deb")
     shop.children.run(["dpkg-deb", "--extract", deb, scratch / "content"], lambda line: None)
     return [scratch / "content" / name for name in content.files]
+
+
+def _relocate(path: Path, built_in: Sequence[str]) -> None:
+    """Have a program look into the directory that it is started in, and not into those compiled into it.
+
+    Nothing has to be written outside an installation then. A program knows its text by place and length, so
+    what stands there instead is as long.
+    """
+    content = path.read_bytes()
+    for directory in built_in:
+        content = content.replace(directory.encode(), _STARTED_IN.ljust(len(directory), "/").encode())
+    if built_in:
+        path.write_bytes(content)
 
 
 class _Lists:
