@@ -23,6 +23,7 @@ SERVERS = (
     "spark-master",
     "spark-worker",
     "node-exporter",
+    "alertmanager",
     "prometheus",
     "board",
 )
