@@ -26,7 +26,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["BadFileError", "Message", "Report", "load", "read", "reason_empty"]
+__all__ = ["BadFileError", "Message", "Report", "load", "of_json", "read", "reason_empty"]
 
 Json = dict[str, Any]
 
@@ -78,6 +78,14 @@ def load(path: str | Path) -> tuple[list[Message], Report]:
     if not messages:
         raise BadFileError(reason_empty(path, report))
     return messages, report
+
+
+def of_json(body: bytes) -> list[Message]:
+    """The messages of one JSON value, in any of the forms above.
+
+    Raises ValueError, whose text says what is wrong with it.
+    """
+    return list(_messages_of_value(_decode(body)))
 
 
 def reason_empty(path: str | Path, report: Report) -> str:

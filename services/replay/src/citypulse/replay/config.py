@@ -39,13 +39,16 @@ class Server(Section, frozen=True):
 
 
 class Source(Section, frozen=True):
-    """What is played: a file of tweets, or the generator where `generate` is set."""
+    """What is played: a file of tweets, the generator where `generate` is set, or what is put in at /ingest
+    where `ingest` is.
+    """
 
     tweets: str = ""
     order: Literal["created", "file"] = "created"
     shift: Literal["", "now"] = ""
     place_country: _Country = ""
     generate: bool = False
+    ingest: bool = False
 
 
 class Generator(Section, frozen=True):
@@ -127,12 +130,25 @@ def load_settings(
 
 def _check(settings: Settings) -> None:
     source, generator = settings.source, settings.generator
-    if bool(source.tweets) == source.generate:
-        raise BadSettingError("source.tweets and source.generate: give exactly one, a file or the generator")
+    if bool(source.tweets) + source.generate + source.ingest != 1:
+        raise BadSettingError(
+            "source.tweets, source.generate and source.ingest: give exactly one, a file, the generator or"
+            " what is put in"
+        )
+    if source.ingest and settings.play.hold:
+        raise BadSettingError(
+            "play.hold: what is put in with source.ingest comes when it comes, and nothing can hold it;"
+            " leave play.hold out"
+        )
     if generator.retweets + generator.replies + generator.quotes > 1:
         raise BadSettingError("generator.retweets, replies and quotes are more than 1 together: give shares")
     if bool(settings.server.tls_cert) != bool(settings.server.tls_key):
         raise BadSettingError("server.tls_cert and server.tls_key: give both or neither")
+    if source.ingest and not _loopback(settings.server.address):
+        raise BadSettingError(
+            f"source.ingest: posts are put in on a loopback address only, and server.address is"
+            f" {settings.server.address!r}; make it 127.0.0.1, or leave source.ingest out"
+        )
     if settings.control.enabled and not _loopback(settings.server.address):
         raise BadSettingError(
             f"control.enabled: faults are taken on a loopback address only, and server.address is"

@@ -8,7 +8,7 @@ others befall what a stream sends.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -24,7 +24,7 @@ from citypulse.replay.rulebook import Limits, Rule, Rulebook
 from citypulse.replay.script import Script
 from citypulse.replay.truth import Truth
 
-__all__ = ["Delivery", "Open", "State"]
+__all__ = ["Delivery", "EndedError", "Open", "State"]
 
 Json = dict[str, Any]
 State = Literal["waiting", "playing", "done"]
@@ -50,8 +50,13 @@ _EVERYTHING = selection(
 )
 
 
+class EndedError(Exception):
+    """Something was put in after the end was told."""
+
+
 class Delivery:
-    """Plays one source to the streams that are connected.
+    """Plays one source to the streams that are connected; where `source` is None, what is `put` in until
+    `end_source`.
 
     `hold_streams` makes the source's clock stand while fewer streams are connected (0: it never stands); what
     a stream that ended had not sent then waits for the next stream of its token. `buffer_bytes` is what may
@@ -62,7 +67,7 @@ class Delivery:
 
     def __init__(
         self,
-        source: Open,
+        source: Open | None,
         pace: Pace,
         truth: Truth,
         limits: Limits,
@@ -145,6 +150,23 @@ class Delivery:
         if self._script.left:
             _log.warning("faults never armed", entries=[entry.number for entry in self._script.left])
 
+    async def put(self, messages: Iterable[Message]) -> None:
+        """Play these messages now. Raises EndedError after the source's end."""
+        if self.faults.source_ended:
+            raise EndedError
+        for message in messages:
+            self._deliver(message)
+            self.played += 1
+            if self._script.left:
+                await self._follow_script(self._clock.now())
+            if self.played % _BATCH == 0:
+                await self._breathe()
+
+    def end_source(self) -> None:
+        """Nothing more is put in."""
+        self.faults.source_ended = True
+        self._changed.set()
+
     async def play(self) -> None:
         """Play the source to its end; returns when every message was handed to its streams.
 
@@ -152,14 +174,10 @@ class Delivery:
         """
         await self._follow_script(0.0)
         await self._while_held()
-        for due in self._source(_now()):
-            await self._until(due.at)
-            self._deliver(due.message)
-            self.played += 1
-            if self._script.left:
-                await self._follow_script(self._clock.now() if self._pace.unlimited else due.at)
-            if self.played % _BATCH == 0:
-                await self._breathe()
+        if self._source is None:
+            await self._until_ended()
+        else:
+            await self._play(self._source(_now()))
         self.faults.source_ended = True
         self._wake_streams()
         while self._unsent or any(connection.queued_bytes for connection in self.connections):
@@ -171,6 +189,30 @@ class Delivery:
             self._clock.stand() if self._held else self._clock.run()
             await self._follow_script(self._clock.now())
             await asyncio.sleep(_LONGEST_SLEEP)
+
+    async def _play(self, schedule: Iterator[Due]) -> None:
+        for due in schedule:
+            await self._until(due.at)
+            self._deliver(due.message)
+            self.played += 1
+            if self._script.left:
+                await self._follow_script(self._clock.now() if self._pace.unlimited else due.at)
+            if self.played % _BATCH == 0:
+                await self._breathe()
+
+    async def _until_ended(self) -> None:
+        """Wait while others put messages in."""
+        self.state = "playing"
+        while not self.faults.source_ended:
+            if self._failure:
+                raise self._failure
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                # The script's times go on while nothing is put in.
+                async with asyncio.timeout(_LONGEST_SLEEP if self._script.times_left else None):
+                    await self._changed.wait()
+            if self._script.left:
+                await self._follow_script(self._clock.now())
 
     async def _until(self, at: float) -> None:
         """Wait until `at` on the source's clock, which stands with hold and no stream."""

@@ -24,6 +24,7 @@ from citypulse.replay.fault_book import Faults
 from citypulse.replay.files import open_stored, read_stored
 from citypulse.replay.generator import open_generator
 from citypulse.replay.history import History
+from citypulse.replay.ingest import ingest_routes
 from citypulse.replay.options import COUNT, GENERATOR, SERVE, config_option, given, options
 from citypulse.replay.pace import Pace
 from citypulse.replay.script import Script, read_script
@@ -56,6 +57,7 @@ def serve_command(config: Path | None, **values: str | None) -> None:
       citypulse-replay serve --generate --rate 100 --token-file token
       citypulse-replay serve --tweets tweets.json --hold --speed 10 --truth truth.jsonl
       citypulse-replay serve --tweets tweets.json --shift now --place-country CA
+      citypulse-replay serve --ingest --truth truth.jsonl
       citypulse-replay serve --generate --rate 100 --search --backfill --control --script faults.toml
       curl -d '{"fault":"stall","seconds":40}' http://127.0.0.1:8900/control/faults
       curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:8900/2/tweets/search/stream/rules
@@ -105,6 +107,7 @@ def generate_command(config: Path | None, out: str | None, **values: str | None)
     )
     try:
         source, _ = _source(settings)
+        assert source is not None  # noqa: S101 - these settings generate
         with Path(out).open("wb") if out else contextlib.nullcontext(sys.stdout.buffer) as target:
             encode = msgspec.json.Encoder().encode
             for due in source(int(time.time() * 1000)):
@@ -158,9 +161,11 @@ def _seconds(text: str) -> float:
     return float(match[1]) * {"h": 3600, "m": 60}.get(match[2], 1)
 
 
-def _source(settings: Settings) -> tuple[Open, Json]:
-    """The source to play, and what /status tells of it."""
+def _source(settings: Settings) -> tuple[Open | None, Json]:
+    """The source to play, None where posts are put in, and what /status tells of it."""
     source, pace = settings.source, _pace(settings)
+    if source.ingest:
+        return None, {"source": "ingest", "bad_lines": 0}
     if source.generate:
         about: Json = {"source": "generator", "seed": settings.generator.seed, "bad_lines": 0}
         return open_generator(_world(settings), settings.generator, pace), about
@@ -201,7 +206,7 @@ def _script(settings: Settings, tokens: list[str]) -> Script:
 
 
 async def _serve(
-    settings: Settings, tokens: list[str], source: Open, script: Script, truth: Truth, about: Json
+    settings: Settings, tokens: list[str], source: Open | None, script: Script, truth: Truth, about: Json
 ) -> None:
     play, account, faults = settings.play, settings.account, Faults()
     kept = account.backfill or account.search
@@ -218,7 +223,8 @@ async def _serve(
     )
     api = XApi(delivery, truth, tokens, settings.limits, settings.stream, account)
     control = control_routes(faults, frozenset(map(digest, tokens))) if settings.control.enabled else []
-    await serve(settings.server, [*api.routes(), *control], delivery, truth, about)
+    ingest = ingest_routes(delivery) if settings.source.ingest else []
+    await serve(settings.server, [*api.routes(), *control, *ingest], delivery, truth, about)
 
 
 def _refuse(sentence: str, code: int = 2) -> NoReturn:

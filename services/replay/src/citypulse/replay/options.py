@@ -37,6 +37,7 @@ SERVE: tuple[Option, ...] = (
     ("source.shift", "--shift", "now", "Move times and ids so that the tweets happen now."),
     ("source.place_country", "--place-country", "CC", "The country of places that are stored without one."),
     ("source.generate", "--generate", "", "Generate tweets instead."),
+    ("source.ingest", "--ingest", "", "Play what is put in at /ingest instead."),
     *GENERATOR,
     COUNT,
     ("play.rate", "--rate", "N", "N messages a second, whatever their times."),
