@@ -216,7 +216,7 @@ show_environment() {
 show_services() {
   local packages
   packages=$(echo "$home/$1"/lib/python3*/site-packages)
-  printf '%s\n' "$checkout"/grafana/src "$checkout"/services/*/src >"$packages/citypulse-services.pth"
+  printf '%s\n' "$checkout"/grafana/src "$checkout"/loadtest/src "$checkout"/services/*/src >"$packages/citypulse-services.pth"
 }
 
 # --- All of it --------------------------------------------------------------------------------------------------

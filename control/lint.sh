@@ -27,7 +27,7 @@ done)
 
 check "ruff" ruff check .
 check "ruff format" ruff format --check .
-check "mypy" mypy control/src grafana/src services/*/src
+check "mypy" mypy control/src grafana/src loadtest/src services/*/src
 check "yamllint" yamllint --strict .
 check "ansible-lint" env ANSIBLE_CONFIG=infra/ansible/ansible.cfg ansible-lint --offline -q infra/ansible
 check "shellcheck" shellcheck "${scripts[@]}"

@@ -30,6 +30,7 @@ for input in services/*/requirements.in; do
   compile "$output" "$input" "${constraints[@]}"
   constraints+=(--constraint "$output")
 done
+compile loadtest/requirements.txt loadtest/requirements.in "${constraints[@]}"
 compile requirements-dev.txt requirements-dev.in "${constraints[@]}"
 
 python -m citypulse.control.archives lock
