@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from pathlib import Path
 
-from citypulse.control import prove, result
+from citypulse.control import fresh, prove, result
 from citypulse.control.archives.building import build
 from citypulse.control.demand import Demand
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.installation import Installation
 from citypulse.control.playbook import play
-from citypulse.control.runs import DEMO, DEMO_TRIGGER_S, Fed, feed, lines_of, load_fed, save_fed
+from citypulse.control.runs import DEMO, DEMO_TRIGGER_S, Fed, feed, lines_of, load_fed
 from citypulse.control.servers import bring_up, check_machine
 from citypulse.control.source import Source, source
 from citypulse.control.steps import Steps, console
@@ -36,14 +34,8 @@ def demo(inst: Installation, demand: Demand) -> None:
     goes_on = bool(fed.truths)
     with steps.step(f"run `{DEMO}`: " + ("goes on with the last one" if goes_on else "starts fresh")):
         if not goes_on:
-            _remove(inst)
-        truth = _next_truth(inst)
-        # What is fed is somebody's capture, with all that people said.
-        truth.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # From here on the run knows of it, whatever interrupts the next steps.
-        truth.touch()
-        fed = Fed(fed.countries or list(what.countries), [*fed.truths, str(truth)])
-        save_fed(inst, DEMO, fed)
+            fresh.remove(inst, DEMO)
+        fed, truth = fresh.begin(inst, DEMO, list(what.countries), fed)
         play(inst, "run", _variables(what, fed, truth))
 
     sent_before = sum(lines_of(Path(path)) for path in fed.truths[:-1])
@@ -69,18 +61,6 @@ def _kept(inst: Installation, demand: Demand) -> Fed:
             Exit.BAD_INPUT,
         )
     return fed
-
-
-def _next_truth(inst: Installation) -> Path:
-    return inst.run_dir(DEMO) / f"truth-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.jsonl"
-
-
-def _remove(inst: Installation) -> None:
-    """Everything of the last demo: services, topics, keyspace, checkpoint, journal, truth."""
-    # First of all: half of a run is not to be gone on with.
-    (inst.run_dir(DEMO) / "fed.json").unlink(missing_ok=True)
-    play(inst, "run_remove", {"citypulse_run": DEMO})
-    shutil.rmtree(inst.run_dir(DEMO), ignore_errors=True)
 
 
 def _variables(what: Source, fed: Fed, truth: Path) -> dict[str, object]:
