@@ -49,7 +49,7 @@ clean: ## delete this checkout's state (says what), after asking; YES=1 does not
 	  control/bootstrap.sh && "$(BIN)/citypulse-control" clean
 
 ##@ Build and prove
-.PHONY: archives dashboards board-assets locks test fault faults lint fresh
+.PHONY: archives dashboards board-assets locks test loadtest fault faults lint fresh
 archives: ## fetch and check everything that gets installed, into the cache shared by all clones
 	$(CONTROL) archives
 
@@ -64,6 +64,9 @@ locks: ## write every lock anew after a change of a pin or a pom
 
 test: ## unit tests, then the whole pipeline on real servers of its own (TURNS=all: its longest ones too)
 	@control/bootstrap.sh --dev && TURNS=$(TURNS) tests/run.sh
+
+loadtest: ## load, proof, and what each process used of its limit, in a report  [RATE=n DURATION=3m LAST=1]
+	$(CONTROL) loadtest
 
 fault: ## one fault of the catalogue, on real servers  NAME=producer-killed (without NAME: what there is)
 	@control/bootstrap.sh --dev && tests/faults/run.sh "$(NAME)"

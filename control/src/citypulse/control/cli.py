@@ -16,6 +16,8 @@ from citypulse.control import demo as demo_
 from citypulse.control.archives.building import build
 from citypulse.control.exclusive import exclusive
 from citypulse.control.faults import Exit, Fault
+from citypulse.control.loadtest import asked as asked_
+from citypulse.control.loadtest import command as loadtest_
 from citypulse.control.servers import bring_up, check_machine
 from citypulse.control.steps import console
 from citypulse.control.variables import user_variables
@@ -47,6 +49,27 @@ def demo() -> None:
     inst = installation.from_environment()
     with exclusive(inst):
         demo_.demo(inst, asked)
+
+
+@cli.command()
+def loadtest() -> None:
+    """Load the whole pipeline, prove it, and report what each process used of its limit; a run of its own.
+
+    RATE=tweets/s, DURATION=90s|3m|1h; LAST=1 judges the last load test again, with the limits as they are
+    now. Exit 1 where a tweet is not accepted, a proof does not hold, or a process used more than 80 % of its
+    limit.
+
+    \b
+    Examples:
+      make loadtest RATE=500 DURATION=5m
+      make loadtest RATE=500 DURATION=5m VARS=limits.yml
+      make loadtest LAST=1 VARS=limits.yml
+    """
+    asked = asked_.from_environment()
+    user_variables()
+    inst = installation.from_environment()
+    with exclusive(inst):
+        loadtest_.loadtest(inst, asked)
 
 
 @cli.command()

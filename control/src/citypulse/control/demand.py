@@ -62,7 +62,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Demand:
         tweets=_file(tweets) if tweets else None,
         countries=countries(env.get("COUNTRIES", "")),
         shift_now=bool(shift),
-        rate=_rate(env.get("RATE", "").strip()),
+        rate=rate(env.get("RATE", "").strip()),
         duration_s=duration_s(duration),
         keep=keep == "1",
     )
@@ -100,7 +100,8 @@ def duration_s(text: str) -> float | None:
     return seconds
 
 
-def _rate(text: str) -> float | None:
+def rate(text: str) -> float | None:
+    """Tweets per second from `500` or `0.5`; None from nothing."""
     if not text:
         return None
     if not re.fullmatch(r"\d+(\.\d+)?", text) or not 0 < float(text) <= 100_000:

@@ -56,15 +56,16 @@ class Sender(FastHttpUser):  # type: ignore[misc]
             body: bytes | None = first
             for planned in plan.requests():
                 assert body is not None  # noqa: S101 - there is one for each
-                # A sleep of nothing lets answers be read where the sender is behind.
                 gevent.sleep(max(0.0, planned.at - self._now()))
-                self._record.left(planned, self._now())
                 under_way.spawn(self._ask, planned, body)
+                # It leaves, and answers are read, before the next posts are made.
+                gevent.sleep(0)
                 body = next(made, None)
             under_way.join(timeout=2 * _ANSWER_S)
             self.client.delete("/ingest", name="end")
             telling.kill()
-            self._write(file, {**self._record.so_far(self._now()), "whole": self._record.whole()})
+            whole = {**self._record.whole(), "began": time.time() - self._now()}
+            self._write(file, {**self._record.so_far(self._now()), "whole": whole})
         # Quitting ends the greenlet that asks for it, so another one does.
         gevent.spawn(self.environment.runner.quit)
         raise StopUser
@@ -74,6 +75,7 @@ class Sender(FastHttpUser):  # type: ignore[misc]
 
     def _ask(self, planned: Planned, body: bytes) -> None:
         headers = {"Content-Type": "application/json"}
+        self._record.left(planned, self._now())
         answer = self.client.post("/ingest", data=body, headers=headers, name="posts")
         taken = answer.status_code == 202
         self._record.answered(planned, self._now(), "" if taken else _why(answer))
