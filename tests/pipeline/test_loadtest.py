@@ -1,4 +1,4 @@
-"""A small load on real servers: it passes with the limits that there are, and with a lower one it does not."""
+"""A small load on real servers: it passes with the limits that there are, and fails with a lower one."""
 
 from __future__ import annotations
 
