@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -32,7 +33,7 @@ def samples(address: str, selector: str, begin: float, end: float) -> list[Serie
 
 def curve(address: str, expression: str, begin: float, end: float, step_s: float) -> list[Series]:
     """The values of an expression every `step_s` seconds; otherwise as `samples`."""
-    asked = {"query": expression, "start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{step_s}"}
+    asked = {"query": expression, "start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{step_s:g}"}
     return _ask(address, "query_range", asked)
 
 
@@ -47,6 +48,10 @@ def _ask(address: str, endpoint: str, asked: Mapping[str, str]) -> list[Series]:
     except (OSError, ValueError) as error:
         raise Fault(f"Prometheus at {address} does not answer: {error}; make status shows it.") from None
     return [
-        Series(one["metric"], [(float(at), float(value)) for at, value in one["values"]])
+        # A share of nothing is no number.
+        Series(
+            one["metric"],
+            [(float(at), float(value)) for at, value in one["values"] if math.isfinite(float(value))],
+        )
         for one in answer["data"]["result"]
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -36,22 +37,22 @@ def test_what_a_child_used_stays_when_it_ends() -> None:
 
 
 def test_a_child_that_is_missed_while_it_ends_takes_nothing_back() -> None:
-    told = footprint._Told()
-    told.look(TREE, {"worker": 10})
-    told.look([process for process in TREE if process.pid != 12], {"worker": 10})
-    assert told._used["worker"] == Used(8, 130)
+    teller = footprint._Teller()
+    teller.look(TREE, {"worker": 10})
+    teller.look([process for process in TREE if process.pid != 12], {"worker": 10})
+    assert teller._used["worker"] == Used(8, 130)
 
 
 def test_it_is_told_in_a_file_that_is_gone_afterwards(tmp_path: Path) -> None:
     """With real processes: this one, and a child that uses a processor."""
-    busy = "x = 0\nfor i in range(30_000_000): x += i\n"
+    busy = "x = 0\nfor i in range(3_000_000): x += i\n"
     child = subprocess.Popen([sys.executable, "-c", busy])
     try:
         with footprint.told(tmp_path, lambda: {"test": os.getpid(), "child": child.pid}):
             child.wait()
             file = tmp_path / "services.prom"
             while not file.exists():
-                pass
+                time.sleep(0.01)
             text = file.read_text()
     finally:
         child.kill()

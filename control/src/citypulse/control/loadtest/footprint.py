@@ -74,13 +74,13 @@ def told(directory: Path, roots: Callable[[], Mapping[str, int]]) -> Iterator[No
     """
     file = directory / "services.prom"
     ended = threading.Event()
-    told = _Told()
+    teller = _Teller()
     registry = CollectorRegistry()
-    registry.register(told)
+    registry.register(teller)
 
     def tell() -> None:
         while True:
-            told.look(_processes(), roots())
+            teller.look(_processes(), roots())
             with suppress(OSError):
                 write_to_textfile(str(file), registry)
             if ended.wait(_EVERY_S):
@@ -96,7 +96,7 @@ def told(directory: Path, roots: Callable[[], Mapping[str, int]]) -> Iterator[No
         file.unlink(missing_ok=True)
 
 
-class _Told(Collector):
+class _Teller(Collector):
     def __init__(self) -> None:
         self._used: dict[str, Used] = {}
         self._seen = 0.0
