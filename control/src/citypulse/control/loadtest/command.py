@@ -33,7 +33,7 @@ LOAD = "load"
 SENDER = "locust"
 """How the sender is called among the processes; nothing limits it."""
 
-_CONNECTED_S = 60.0
+_CONNECTED_S = 120.0
 _FRESHNESS = {"50 %": 0.5, "95 %": 0.95, "99 %": 0.99}
 
 
