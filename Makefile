@@ -49,7 +49,7 @@ clean: ## delete this checkout's state (says what), after asking; YES=1 does not
 	  control/bootstrap.sh && "$(BIN)/citypulse-control" clean
 
 ##@ Build and prove
-.PHONY: archives dashboards board-assets locks test loadtest fault faults lint fresh
+.PHONY: archives dashboards board-assets pictures locks test loadtest fault faults lint fresh
 archives: ## fetch and check everything that gets installed, into the cache shared by all clones
 	$(CONTROL) archives
 
@@ -58,6 +58,9 @@ dashboards: ## write the dashboards anew from their code
 
 board-assets: ## rebuild the chart library and map that the board serves (needs npm)
 	@services/board/assets/build.sh
+
+pictures: ## take the pictures of README and docs of a demo that has run  [PAGE=page that a demo names]
+	@control/bootstrap.sh --dev && "$(CITYPULSE_HOME)/dev/bin/python" docs/pictures/take.py $(if $(PAGE),"$(PAGE)")
 
 locks: ## write every lock anew after a change of a pin or a pom
 	@control/bootstrap.sh --dev && control/lock.sh

@@ -1,0 +1,74 @@
+"""Takes the pictures of the dashboards that README and docs show, in Debian's Chromium.
+
+Needs a demo that has been counted: `make pictures` after `make demo`. Its page is the one that a demo names in
+its last line; another run's or another time span is given as `make pictures PAGE=…`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, sync_playwright
+
+HERE = Path(__file__).parent
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+PICTURES = (
+    ("trends", "citypulse-trends", DESK, "light"),
+    ("now", "citypulse-now", DESK, "light"),
+    ("pipeline", "citypulse-pipeline", DESK, "dark"),
+    ("servers", "citypulse-servers", DESK, "dark"),
+    ("phone", "citypulse-trends", PHONE, "dark"),
+)
+"""The picture's file, its dashboard, the size of the window, and the scheme."""
+
+WAIT_MS = 60_000
+
+
+def main(page: str) -> int:
+    """Take all pictures of the board on whose page that is; the exit code."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        print("There is no Chromium on this machine: apt-get install chromium", file=sys.stderr)
+        return 1
+    address = urlsplit(page)
+    try:
+        urllib.request.urlopen(f"{address.scheme}://{address.netloc}/", timeout=30).close()
+    except (OSError, ValueError) as error:
+        print(f"PAGE={page} cannot be used: {error}; give the page that a demo names at its end.", file=sys.stderr)
+        return 2
+    # Chromium has no sandbox for root.
+    more = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=more)
+        for name, uid, window, scheme in PICTURES:
+            url = f"{address.scheme}://{address.netloc}/d/{uid}?{address.query}&refresh=off"
+            _take(browser, url, HERE / f"{name}.png", window, scheme)
+        browser.close()
+    return 0
+
+
+def _take(browser: Browser, url: str, file: Path, window: dict[str, int], scheme: str) -> None:
+    page = browser.new_page(
+        locale="en-GB",
+        timezone_id="UTC",
+        viewport={"width": window["width"], "height": window["height"]},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    page.set_default_timeout(WAIT_MS)
+    page.goto(url)
+    page.wait_for_selector("body[data-looked]")
+    # Lines are drawn in over half a second.
+    page.wait_for_timeout(1500)
+    page.screenshot(path=file, full_page=window is DESK)
+    page.close()
+    print(f"{file.name}: {file.stat().st_size / 1024:.0f} KB")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))
