@@ -168,7 +168,7 @@ def test_a_broker_that_is_stopped_is_told_and_so_is_its_return(watched: Watched)
     assert not watched.firing("KafkaUnderReplicated")
 
 
-@pytest.mark.takes_turns(4)
+@pytest.mark.takes_turns(2.4)
 def test_a_stream_that_stalls_is_told_and_so_is_its_return(watched: Watched) -> None:
     """X sends nothing more, and answers with 503 when the producer has given the connection up."""
     watched.forget()
@@ -199,6 +199,7 @@ def test_alertmanager_s_own_tool_takes_what_the_role_has_written(watched: Watche
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.takes_turns(0.1)
 @pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda path: path.stem)
 def test_a_runbook_s_commands_can_be_typed(watched: Watched, runbook: Path) -> None:
     """As they stand, but for this installation's directory and ports and the run's name."""
