@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from citypulse.control import clean, demand, installation, live, prove, services, status
+from citypulse.control import clean, demand, grafana, installation, live, prove, services, status
 from citypulse.control import demo as demo_
 from citypulse.control.archives.building import build
 from citypulse.control.exclusive import exclusive
@@ -84,6 +84,7 @@ def up() -> None:
         bring_up(inst)
         if wanted:
             live.start(inst, wanted)
+    console.print(grafana.sentence(inst), soft_wrap=True, markup=False, highlight=False)
     if not wanted:
         console.print(
             "The servers run. X_BEARER_TOKEN_FILE=file COUNTRIES='CA GB' make up counts the live stream."

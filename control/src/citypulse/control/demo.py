@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from citypulse.control import fresh, prove, result
+from citypulse.control import fresh, grafana, prove, result
 from citypulse.control.archives.building import build
 from citypulse.control.demand import Demand
 from citypulse.control.faults import Exit, Fault
@@ -31,6 +31,7 @@ def demo(inst: Installation, demand: Demand) -> None:
         build(inst.checkout, inst.home, inst.cache)
     with steps.step("servers: ZooKeeper 2, Kafka 2, Cassandra, Spark master and workers"):
         bring_up(inst, if_changed=True)
+        console.print(f"      {grafana.sentence(inst)}", soft_wrap=True, markup=False, highlight=False)
     goes_on = bool(fed.truths)
     with steps.step(f"run `{DEMO}`: " + ("goes on with the last one" if goes_on else "starts fresh")):
         if not goes_on:

@@ -14,6 +14,7 @@ from cassandra.policies import WhiteListRoundRobinPolicy
 from rich.markup import escape
 from rich.table import Table
 
+from citypulse.control import grafana
 from citypulse.control.installation import Installation
 from citypulse.control.metrics import quantile, scrape
 from citypulse.control.status import memory_table
@@ -48,9 +49,13 @@ def _open(inst: Installation, keyspace: str, starts: Sequence[datetime]) -> None
     """Print where the board shows these windows, and open it where there is a screen."""
     first, last = (moment.replace(tzinfo=UTC) for moment in (min(starts), max(starts) + WINDOW))
     span = f"from={_milliseconds(first)}&to={_milliseconds(last)}"
-    page = f"http://{inst.address(3000)}/d/citypulse-trends?var-keyspace={keyspace}&{span}"
+    path = f"/d/citypulse-trends?var-keyspace={keyspace}&{span}"
+    page = f"http://{inst.address(grafana.BOARD_PORT)}{path}"
     console.print(f"See it, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC:")
     console.print(page, soft_wrap=True, markup=False, highlight=False)
+    if grafana.runs(inst):
+        in_grafana = f"http://{inst.address(grafana.PORT)}{path}"
+        console.print(in_grafana, soft_wrap=True, markup=False, highlight=False)
     if console.is_terminal and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(page)
 

@@ -26,6 +26,7 @@ SERVERS = (
     "alertmanager",
     "prometheus",
     "board",
+    "grafana",
 )
 """How the servers' services begin; all others belong to a run."""
 

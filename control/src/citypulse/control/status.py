@@ -8,6 +8,7 @@ import urllib.request
 from rich.markup import escape
 from rich.table import Table
 
+from citypulse.control import grafana
 from citypulse.control.installation import Installation
 from citypulse.control.services import Service, age_s, last_lines, memory_bytes, services
 from citypulse.control.steps import console
@@ -48,8 +49,9 @@ def show(inst: Installation) -> bool:
             escape(_says(inst, service)),
         )
     console.print(table)
+    more = f"   Grafana: http://{inst.address(grafana.PORT)}" if grafana.runs(inst) else ""
     console.print(
-        f"Board: http://{inst.address(3000)}   Spark's master: http://{inst.address(8080)}"
+        f"Board: http://{inst.address(grafana.BOARD_PORT)}{more}   Spark's master: http://{inst.address(8080)}"
         "   logs: make logs SERVICE=<service>"
     )
     return not any(service.state in ("FATAL", "BACKOFF") or _failed(service) for service in known)

@@ -36,8 +36,24 @@ def user_variables() -> list[str]:
     return ["-e", f"@{path}"]
 
 
+def user_value(key: str) -> str | None:
+    """A plain value of that file; None where it is not there."""
+    named = os.environ.get("VARS", "").strip()
+    if not named:
+        return None
+    path = Path(named).absolute()
+    if not path.is_file():
+        return None
+    nodes = {str(name.value): node for name, node in _root(path, named)}
+    return str(nodes[key].value) if isinstance(nodes.get(key), yaml.ScalarNode) else None
+
+
 def _keys(path: Path, named: str) -> list[str]:
     """The keys of a YAML mapping; its values are Ansible's to read."""
+    return [str(key.value) for key, _ in _root(path, named)]
+
+
+def _root(path: Path, named: str) -> list[tuple[yaml.Node, yaml.Node]]:
     try:
         root = yaml.compose(path.read_text())
     except yaml.MarkedYAMLError as error:
@@ -49,7 +65,8 @@ def _keys(path: Path, named: str) -> list[str]:
         return []
     if not isinstance(root, yaml.MappingNode):
         raise _bad(named, "it holds no mapping; write a line `variable: value` for each")
-    return [str(key.value) for key, _ in root.value]
+    pairs: list[tuple[yaml.Node, yaml.Node]] = root.value
+    return pairs
 
 
 def _known() -> set[str]:

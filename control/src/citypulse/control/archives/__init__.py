@@ -2,6 +2,7 @@
 
 Reading order: `cache` (what all clones share), `lock` and `tars` (what a good archive is), `jars` (servers,
 from Maven poms), `requirements`, `wheels`, `own` and `environments` (services, from pinned requirements),
-`manifest` (what the installation reads), `building` (all of it at once). Beside them: `workshop`, `processes`
-and `progress` (what a person sees meanwhile).
+`debian` (files of packages), `offered` (Grafana, where somebody put it), `manifest` (what the installation
+reads), `building` (all of it at once). Beside them: `workshop`, `processes` and `progress` (what a person
+sees meanwhile).
 """

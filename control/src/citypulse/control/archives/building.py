@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +14,7 @@ from types import FrameType
 
 from rich.progress import Progress
 
-from citypulse.control.archives import cache, debian, environments, jars, lock, manifest
+from citypulse.control.archives import cache, debian, environments, jars, lock, manifest, offered
 from citypulse.control.archives.manifest import Archive
 from citypulse.control.archives.processes import Children
 from citypulse.control.archives.progress import Task, display
@@ -22,7 +22,7 @@ from citypulse.control.archives.workshop import Workshop
 from citypulse.control.faults import Exit, Fault
 from citypulse.control.steps import console
 
-Make = Callable[[Task], Archive]
+Make = offered.Make
 
 
 def build(checkout: Path, home: Path, cache_root: Path) -> list[Archive]:
@@ -43,7 +43,7 @@ def build(checkout: Path, home: Path, cache_root: Path) -> list[Archive]:
         packages: dict[str, Make] = {
             name: partial(debian.archive, name, content, shop)
             for name, content in debian.contents(shop.debian_file).items()
-        }
+        } | offered.makes(shop)
         # Lanes: neither Maven's repository nor apt's lists may be written twice at once, and all wait for the
         # network.
         archives = _side_by_side([servers, services, packages], shop.children)
@@ -115,7 +115,9 @@ def _one_by_one(lane: dict[str, Make], bars: Progress | None) -> list[Archive]:
     for name, make in lane.items():
         task = Task(name, bars)
         task.begin()
-        archives.append(make(task))
+        made = make(task)
+        if made is not None:
+            archives.append(made)
     return archives
 
 

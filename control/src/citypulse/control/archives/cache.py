@@ -2,6 +2,7 @@
 
 archives/   the tars, and beside each its sha256
 m2/         Maven's local repository
+offered/    Grafana and its plugin, where somebody put them
 wheels/     a directory for each pinned requirement, with its wheel
 tmp/        what is being made; left over from a killed build until the next one
 lock        held by whoever builds
@@ -41,6 +42,11 @@ class Cache:
     def maven_repository(self) -> Path:
         """Maven's local repository."""
         return self.root / "m2"
+
+    @property
+    def offered(self) -> Path:
+        """Where a person puts what no registry has."""
+        return self.root / "offered"
 
     @property
     def wheels(self) -> Path:

@@ -20,7 +20,8 @@ from citypulse.control.archives.progress import Task, size
 from citypulse.control.archives.workshop import Workshop
 from citypulse.control.faults import Exit, Fault
 
-_OFFER = re.compile(r"^'[^']+' (\S+)_([^_\s]+)_[a-z0-9]+\.deb \d+ SHA256:([0-9a-f]{64})$")
+OFFER = re.compile(r"^'[^']+' (\S+)_([^_\s]+)_[a-z0-9]+\.deb \d+ SHA256:([0-9a-f]{64})$")
+"""A line in which apt offers a package: its name, version, sha256."""
 
 _STARTED_IN = "/proc/self/cwd"
 """Linux's name for the directory that a process works in."""
@@ -144,7 +145,7 @@ class _Lists:
         found: list[Offer] = []
 
         def watch(line: str) -> None:
-            match = _OFFER.match(line)
+            match = OFFER.match(line)
             if match and match[1] == package:
                 found.append(Offer(match[2], match[3]))
 

@@ -1,4 +1,4 @@
-"""Filters that write configuration as its readers read it: Java properties, TOML, supervisord programs."""
+"""Filters that write configuration as its readers read it: properties, TOML, INI, supervisord programs."""
 
 import shlex
 
@@ -28,6 +28,22 @@ def _set(data):
     if isinstance(data, dict):
         return {key: _set(value) for key, value in data.items() if value is not None}
     return [_set(item) for item in data] if isinstance(data, list) else data
+
+
+def to_ini(data):
+    """Sections with a line for each key; None leaves a key to its reader's default."""
+    return "\n".join(
+        f"[{section}]\n"
+        + "".join(f"{key} = {_ini(key, value)}\n" for key, value in keys.items() if value is not None)
+        for section, keys in data.items()
+    )
+
+
+def _ini(key, value):
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if any(sign in text for sign in ("\n", ";", "#")):
+        raise AnsibleFilterError(f"an INI file cannot hold {key}: a line end, ; or # is in {text!r}")
+    return text
 
 
 def to_supervisord_program(service):
@@ -75,5 +91,6 @@ class FilterModule:
         return {
             "to_properties": to_properties,
             "to_toml": to_toml,
+            "to_ini": to_ini,
             "to_supervisord_program": to_supervisord_program,
         }

@@ -1,0 +1,320 @@
+"""Grafana's role from end to end, with real Ansible and supervisord, and a stand-in that has Grafana's layout only."""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from citypulse.control.archives import offered
+from citypulse.control.archives.cache import Cache
+from citypulse.control.archives.processes import Children
+from citypulse.control.archives.workshop import Workshop
+from citypulse.control.installation import CHECKOUT
+from tests import standin_grafana
+from tests.unit.control.archives_fakes import SilentTask
+
+from .conftest import ANSIBLE
+
+PROGRAM = Path(sys.executable).with_name("ansible-playbook")
+VERSIONS = offered.pinned(CHECKOUT)
+BOARD = "The board shows the dashboards."
+
+
+@dataclass
+class Host:
+    """A host below a directory of its own, and the control node beside it."""
+
+    home: Path
+    port: int
+    archives: dict[str, dict[str, str]]
+
+    def play(self, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run the role."""
+        ansible = self.home / "checkout" / "infra" / "ansible"
+        ansible.mkdir(parents=True, exist_ok=True)
+        for link, target in (
+            (ansible / "roles", ANSIBLE / "roles"),
+            (ansible.parents[1] / "grafana", CHECKOUT / "grafana"),
+        ):
+            if not link.exists():
+                link.symlink_to(target)
+        playbook = ansible / "playbook.yml"
+        tasks = [{"ansible.builtin.include_role": {"name": "grafana"}}]
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        given = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "citypulse_supervisord": str(Path(sys.executable).with_name("supervisord")),
+            **{
+                f"citypulse_{name}_dir": str(self.home / name) for name in ("opt", "etc", "var", "log", "run")
+            },
+            "citypulse_memory_mb": 1,
+            "citypulse_disk_mb": 1,
+            "citypulse_archives": self.archives,
+            "grafana_from": ["archives"],
+            "grafana_port": self.port,
+            "grafana_cassandra_contact_points": ["10.0.0.1", "10.0.0.2"],
+            **variables,
+        }
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+            "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+            "ANSIBLE_HOME": str(self.home / "ansible"),
+            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
+        }
+        return subprocess.run(
+            [str(PROGRAM), "-i", "localhost,", "-e", json.dumps(given), *options, str(playbook)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def ask(self, path: str, password: str = "") -> Any:
+        """An answer of its API."""
+        headers = {"Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+    @property
+    def password_file(self) -> Path:
+        return self.home / "var" / "grafana" / "admin-password"
+
+
+def _made(root: Path) -> dict[str, dict[str, str]]:
+    """The manifest of what stands in the control node's cache."""
+    shop = Workshop(checkout=CHECKOUT, cache=Cache(root), children=Children(), java_home=None)
+    shop.cache.offered.mkdir(parents=True)
+    standin_grafana.archive(
+        shop.cache.offered / f"grafana-{VERSIONS.grafana}.linux-amd64.tar.gz", VERSIONS.grafana
+    )
+    standin_grafana.plugin(
+        shop.cache.offered / f"cassandra-datasource-{VERSIONS.plugin}.zip", VERSIONS.plugin
+    )
+    found = [make(SilentTask()) for make in offered.makes(shop).values()]
+    return {
+        one.component: {"version": one.version, "path": one.path, "sha256": one.sha256}
+        for one in found
+        if one
+    }
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    return _made(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def host(archives):
+    # pytest's own directories are too deep for a socket's path.
+    home = Path(tempfile.mkdtemp(prefix="cp-"))
+    for name in ("opt", "etc", "var", "log", "run", "bin"):
+        (home / name).mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    yield Host(home, port, dict(archives))
+    pid = home / "run" / "supervisor.pid"
+    if pid.exists():
+        process = int(pid.read_text())
+        os.kill(process, signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while Path(f"/proc/{process}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+    shutil.rmtree(home)
+
+
+def _well(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_it_runs_with_all_it_is_provisioned_with_and_a_second_run_changes_nothing(host):
+    said = _well(host.play())
+    password = host.password_file.read_text()
+    assert len(password) == 32
+    assert stat.S_IMODE(host.password_file.stat().st_mode) == 0o600
+    assert f"http://127.0.0.1:{host.port}, user admin, its password in {host.password_file}" in said
+    assert host.ask("/api/health") == {"database": "ok"}
+    for uid in ("citypulse-cassandra", "citypulse-prometheus"):
+        assert host.ask(f"/api/datasources/uid/{uid}", password)["uid"] == uid
+    for uid in ("citypulse-trends", "citypulse-now", "citypulse-pipeline", "citypulse-servers"):
+        assert host.ask(f"/api/dashboards/uid/{uid}", password)["dashboard"]["uid"] == uid
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        host.ask("/api/datasources/uid/citypulse-cassandra", "another")
+    (pid,) = _pids(host)
+
+    assert "changed=0" in _well(host.play())
+    assert host.password_file.read_text() == password
+    assert _pids(host) == [pid]
+
+    again = _well(host.play("-vvv", "--diff", grafana_config={"users": {"viewers_can_edit": True}}))
+    assert _pids(host) != [pid], "a changed configuration is read by a new process"
+    assert host.password_file.read_text() == password
+    for text in (said, again, _command_lines(), (host.home / "etc/grafana/grafana.ini").read_text()):
+        assert password not in text
+
+
+def _pids(host: Host) -> list[int]:
+    config = str(host.home / "etc/grafana/grafana.ini")
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if f"--config\0{config}" in _text(path)
+    ]
+
+
+def _command_lines() -> str:
+    return "".join(_text(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_what_it_writes(host):
+    _well(host.play("--tags", "configure", grafana_alertmanager_url="http://10.0.0.3:9093"))
+    written = host.home / "etc" / "grafana"
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read(written / "grafana.ini")
+    assert ini["server"]["http_addr"] == "127.0.0.1"
+    assert ini["security"]["admin_password"] == f"$__file{{{host.password_file}}}"
+    off = {
+        "auth.anonymous": ["enabled"],
+        "users": ["allow_sign_up"],
+        "analytics": ["reporting_enabled", "check_for_updates", "check_for_plugin_updates"],
+        "news": ["news_feed_enabled"],
+        "snapshots": ["external_enabled"],
+        "plugins": ["plugin_admin_enabled", "preinstall_auto_update"],
+    }
+    assert all(ini[section][key] == "false" for section, keys in off.items() for key in keys)
+    assert Path(ini["dashboards"]["default_home_dashboard_path"]).is_file()
+
+    provisioned = written / "provisioning"
+    cassandra, prometheus, alertmanager = yaml.safe_load(
+        (provisioned / "datasources" / "citypulse.yml").read_text()
+    )["datasources"]
+    assert (cassandra["type"], cassandra["url"]) == (offered.PLUGIN, "10.0.0.1:9042;10.0.0.2:9042")
+    assert cassandra["jsonData"] == {"keyspace": "system", "consistency": "LOCAL_ONE"}
+    assert prometheus["jsonData"] == {"httpMethod": "POST", "timeInterval": "15s", "manageAlerts": True}
+    assert alertmanager["url"] == "http://10.0.0.3:9093"
+    (provider,) = yaml.safe_load((provisioned / "dashboards" / "citypulse.yml").read_text())["providers"]
+    assert (provider["disableDeletion"], provider["allowUiUpdates"]) == (True, False)
+    shown = {path.name: path.read_text() for path in Path(provider["options"]["path"]).iterdir()}
+    assert shown == {path.name: path.read_text() for path in (CHECKOUT / "grafana/dashboards").glob("*.json")}
+    # Prometheus judges the alerts; a second judge of the same would tell everything twice.
+    assert list((provisioned / "alerting").iterdir()) == []
+
+
+def test_every_datasource_of_the_dashboards_is_provisioned(host):
+    _well(host.play("--tags", "configure"))
+    file = host.home / "etc/grafana/provisioning/datasources/citypulse.yml"
+    known = {(one["type"], one["uid"]) for one in yaml.safe_load(file.read_text())["datasources"]}
+    used: set[tuple[str, str]] = set()
+
+    def collect(node: Any) -> None:
+        if isinstance(node, dict):
+            source = node.get("datasource")
+            if isinstance(source, dict):
+                used.add((source["type"], source["uid"]))
+            node = list(node.values())
+        if isinstance(node, list):
+            for one in node:
+                collect(one)
+
+    for path in (CHECKOUT / "grafana/dashboards").glob("*.json"):
+        collect(json.loads(path.read_text()))
+    assert used == known
+
+
+def test_without_an_archive_preflight_says_so_and_nothing_is_done(host):
+    del host.archives["datasource-cassandra"]
+    said = _well(host.play())
+    lack = f"no {offered.PLUGIN} {VERSIONS.plugin} is among the control node's archives"
+    assert f"Grafana cannot come to localhost: {lack}. {BOARD}" in _joined(said)
+    assert "changed=0" in said
+    assert not (host.home / "etc" / "grafana").exists()
+
+    refused = host.play(grafana_required=True)
+    assert refused.returncode != 0
+    assert f"Grafana cannot come to localhost: {lack}" in _joined(refused.stdout)
+
+
+def test_an_archive_of_another_version_is_none(host):
+    host.archives["grafana"] = {**host.archives["grafana"], "version": "1.0.0"}
+    assert f"no Grafana {VERSIONS.grafana} is among the control node's archives. {BOARD}" in _joined(
+        _well(host.play())
+    )
+
+
+def test_a_wrong_sha256_is_named_and_nothing_is_installed(host):
+    host.archives["grafana"] = {**host.archives["grafana"], "sha256": "0" * 64}
+    refused = host.play()
+    assert refused.returncode != 0
+    found = hashlib.sha256(Path(host.archives["grafana"]["path"]).read_bytes()).hexdigest()
+    assert f"has the sha256 {found}, not {'0' * 64} as its manifest says" in _joined(
+        refused.stdout + refused.stderr
+    )
+    assert not list((host.home / "opt").glob("grafana-*"))
+
+
+APT = """#!/bin/sh
+echo "grafana | 99.0.0 | vendor's repository"
+"""
+
+
+@pytest.mark.parametrize(
+    ("repository", "says"),
+    [
+        (
+            "",
+            f"the host's apt does not offer grafana {VERSIONS.grafana}, nor is grafana_apt_repository given",
+        ),
+        ("deb nowhere", "no line such as `deb https://host/path suite component`"),
+        (
+            "deb http://127.0.0.1:9/apt stable main",
+            "http://127.0.0.1:9/apt/dists/stable/InRelease cannot be reached",
+        ),
+    ],
+)
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can install packages, so nobody else is asked further"
+)
+def test_a_package_that_cannot_come_is_told_too(host, repository, says):
+    (host.home / "bin" / "apt-cache").write_text(APT)
+    (host.home / "bin" / "apt-cache").chmod(0o755)
+    host.archives.clear()
+    said = _joined(_well(host.play(grafana_from=["archives", "package"], grafana_apt_repository=repository)))
+    assert f"no Grafana {VERSIONS.grafana} and no {offered.PLUGIN}" in said
+    assert says in said
+    assert BOARD in said
+
+
+def _joined(text: str) -> str:
+    """Without the line ends and signs that YAML output has put in."""
+    return " ".join(text.replace("''", "'").split())
