@@ -1,8 +1,9 @@
-"""A stand-in for Grafana's layout, and for nothing else of it: where its files lie, how it is started, what it reads.
+"""A stand-in for Grafana's layout, and for nothing else of it: its files, how it is started, what it reads.
 
-It draws nothing and queries nothing. As `bin/grafana server --homepath … --config …` it reads grafana.ini with what
-lies in files, serves /api/health where that says, and tells by API which of the provisioned datasources and
-dashboards it found. So a role's whole way can be gone where Grafana cannot be had; Grafana itself is not shown by it.
+It draws nothing and queries nothing. As `bin/grafana server --homepath … --config …` it reads grafana.ini
+with what lies in files, serves /api/health where that says, and tells by API which of the provisioned
+datasources and dashboards it found. So a role's whole way can be gone where Grafana cannot be had; of
+Grafana it shows nothing.
 """
 
 from __future__ import annotations

@@ -1,23 +1,13 @@
-"""Grafana's role from end to end, with real Ansible and supervisord, and a stand-in that has Grafana's layout only."""
+"""Grafana's role from end to end: real Ansible and supervisord, and a stand-in with Grafana's layout only."""
 
-from __future__ import annotations
-
-import base64
 import configparser
 import hashlib
 import json
 import os
-import shutil
-import signal
-import socket
 import stat
 import subprocess
-import sys
-import tempfile
-import time
 import urllib.error
-import urllib.request
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,125 +15,28 @@ import pytest
 import yaml
 
 from citypulse.control.archives import offered
-from citypulse.control.archives.cache import Cache
-from citypulse.control.archives.processes import Children
-from citypulse.control.archives.workshop import Workshop
 from citypulse.control.installation import CHECKOUT
-from tests import standin_grafana
-from tests.unit.control.archives_fakes import SilentTask
+from tests import grafana_host, standin_grafana
+from tests.grafana_host import DASHBOARDS, Host, Manifest
 
-from .conftest import ANSIBLE
-
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 VERSIONS = offered.pinned(CHECKOUT)
 BOARD = "The board shows the dashboards."
 
 
-@dataclass
-class Host:
-    """A host below a directory of its own, and the control node beside it."""
-
-    home: Path
-    port: int
-    archives: dict[str, dict[str, str]]
-
-    def play(self, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run the role."""
-        ansible = self.home / "checkout" / "infra" / "ansible"
-        ansible.mkdir(parents=True, exist_ok=True)
-        for link, target in (
-            (ansible / "roles", ANSIBLE / "roles"),
-            (ansible.parents[1] / "grafana", CHECKOUT / "grafana"),
-        ):
-            if not link.exists():
-                link.symlink_to(target)
-        playbook = ansible / "playbook.yml"
-        tasks = [{"ansible.builtin.include_role": {"name": "grafana"}}]
-        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-        given = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "citypulse_supervisord": str(Path(sys.executable).with_name("supervisord")),
-            **{
-                f"citypulse_{name}_dir": str(self.home / name) for name in ("opt", "etc", "var", "log", "run")
-            },
-            "citypulse_memory_mb": 1,
-            "citypulse_disk_mb": 1,
-            "citypulse_archives": self.archives,
-            "grafana_from": ["archives"],
-            "grafana_port": self.port,
-            "grafana_cassandra_contact_points": ["10.0.0.1", "10.0.0.2"],
-            **variables,
-        }
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
-            "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
-            "ANSIBLE_HOME": str(self.home / "ansible"),
-            "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
-        }
-        return subprocess.run(
-            [str(PROGRAM), "-i", "localhost,", "-e", json.dumps(given), *options, str(playbook)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def ask(self, path: str, password: str = "") -> Any:
-        """An answer of its API."""
-        headers = {"Authorization": "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
-
-    @property
-    def password_file(self) -> Path:
-        return self.home / "var" / "grafana" / "admin-password"
-
-
-def _made(root: Path) -> dict[str, dict[str, str]]:
-    """The manifest of what stands in the control node's cache."""
-    shop = Workshop(checkout=CHECKOUT, cache=Cache(root), children=Children(), java_home=None)
-    shop.cache.offered.mkdir(parents=True)
-    standin_grafana.archive(
-        shop.cache.offered / f"grafana-{VERSIONS.grafana}.linux-amd64.tar.gz", VERSIONS.grafana
-    )
-    standin_grafana.plugin(
-        shop.cache.offered / f"cassandra-datasource-{VERSIONS.plugin}.zip", VERSIONS.plugin
-    )
-    found = [make(SilentTask()) for make in offered.makes(shop).values()]
-    return {
-        one.component: {"version": one.version, "path": one.path, "sha256": one.sha256}
-        for one in found
-        if one
-    }
-
-
 @pytest.fixture(scope="module")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    return _made(tmp_path_factory.mktemp("cache"))
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    place = tmp_path_factory.mktemp("cache")
+    return grafana_host.archives(
+        place,
+        standin_grafana.archive(place / f"grafana-{VERSIONS.grafana}.linux-amd64.tar.gz", VERSIONS.grafana),
+        standin_grafana.plugin(place / f"cassandra-datasource-{VERSIONS.plugin}.zip", VERSIONS.plugin),
+    )
 
 
 @pytest.fixture
-def host(archives):
-    # pytest's own directories are too deep for a socket's path.
-    home = Path(tempfile.mkdtemp(prefix="cp-"))
-    for name in ("opt", "etc", "var", "log", "run", "bin"):
-        (home / name).mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    yield Host(home, port, dict(archives))
-    pid = home / "run" / "supervisor.pid"
-    if pid.exists():
-        process = int(pid.read_text())
-        os.kill(process, signal.SIGTERM)
-        deadline = time.monotonic() + 60
-        while Path(f"/proc/{process}").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-    shutil.rmtree(home)
+def host(archives: Manifest) -> Iterator[Host]:
+    with grafana_host.host(archives) as made:
+        yield made
 
 
 def _well(done: subprocess.CompletedProcess[str]) -> str:
@@ -160,7 +53,7 @@ def test_it_runs_with_all_it_is_provisioned_with_and_a_second_run_changes_nothin
     assert host.ask("/api/health") == {"database": "ok"}
     for uid in ("citypulse-cassandra", "citypulse-prometheus"):
         assert host.ask(f"/api/datasources/uid/{uid}", password)["uid"] == uid
-    for uid in ("citypulse-trends", "citypulse-now", "citypulse-pipeline", "citypulse-servers"):
+    for uid in DASHBOARDS:
         assert host.ask(f"/api/dashboards/uid/{uid}", password)["dashboard"]["uid"] == uid
     with pytest.raises(urllib.error.HTTPError, match="401"):
         host.ask("/api/datasources/uid/citypulse-cassandra", "another")
@@ -226,7 +119,7 @@ def test_what_it_writes(host):
     (provider,) = yaml.safe_load((provisioned / "dashboards" / "citypulse.yml").read_text())["providers"]
     assert (provider["disableDeletion"], provider["allowUiUpdates"]) == (True, False)
     shown = {path.name: path.read_text() for path in Path(provider["options"]["path"]).iterdir()}
-    assert shown == {path.name: path.read_text() for path in (CHECKOUT / "grafana/dashboards").glob("*.json")}
+    assert shown == {path.name: path.read_text() for path in DASHBOARDS.values()}
     # Prometheus judges the alerts; a second judge of the same would tell everything twice.
     assert list((provisioned / "alerting").iterdir()) == []
 
@@ -247,7 +140,7 @@ def test_every_datasource_of_the_dashboards_is_provisioned(host):
             for one in node:
                 collect(one)
 
-    for path in (CHECKOUT / "grafana/dashboards").glob("*.json"):
+    for path in DASHBOARDS.values():
         collect(json.loads(path.read_text()))
     assert used == known
 
@@ -255,7 +148,7 @@ def test_every_datasource_of_the_dashboards_is_provisioned(host):
 def test_without_an_archive_preflight_says_so_and_nothing_is_done(host):
     del host.archives["datasource-cassandra"]
     said = _well(host.play())
-    lack = f"no {offered.PLUGIN} {VERSIONS.plugin} is among the control node's archives"
+    lack = f"the control node has no archive of {offered.PLUGIN} {VERSIONS.plugin}"
     assert f"Grafana cannot come to localhost: {lack}. {BOARD}" in _joined(said)
     assert "changed=0" in said
     assert not (host.home / "etc" / "grafana").exists()
@@ -267,7 +160,7 @@ def test_without_an_archive_preflight_says_so_and_nothing_is_done(host):
 
 def test_an_archive_of_another_version_is_none(host):
     host.archives["grafana"] = {**host.archives["grafana"], "version": "1.0.0"}
-    assert f"no Grafana {VERSIONS.grafana} is among the control node's archives. {BOARD}" in _joined(
+    assert f"the control node has no archive of Grafana {VERSIONS.grafana}. {BOARD}" in _joined(
         _well(host.play())
     )
 
@@ -310,7 +203,7 @@ def test_a_package_that_cannot_come_is_told_too(host, repository, says):
     (host.home / "bin" / "apt-cache").chmod(0o755)
     host.archives.clear()
     said = _joined(_well(host.play(grafana_from=["archives", "package"], grafana_apt_repository=repository)))
-    assert f"no Grafana {VERSIONS.grafana} and no {offered.PLUGIN}" in said
+    assert f"no archive of Grafana {VERSIONS.grafana} and none of {offered.PLUGIN}" in said
     assert says in said
     assert BOARD in said
 

@@ -1,16 +1,18 @@
 """Archives of Grafana and its plugin, which no registry has: somebody puts the vendor's files into the cache.
 
 `offered/` in the cache takes Grafana's Linux archive (.tar.gz) or Debian package (.deb), and the plugin's
-.zip, under the names that their vendors give them. A file `<name>.sha256` beside one is held against it. Where
-apt offers the pinned Grafana, that need not be put there.
+.zip, under the names that their vendors give them. A file `<name>.sha256` beside one is held against it.
+Where apt offers the pinned Grafana, that need not be put there.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -37,6 +39,9 @@ _PLUGIN = ("*cassandra-datasource-*", (".zip",))
 
 _IN_DEB = Path("usr") / "share" / "grafana"
 _SAFE = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, FailedError)
+"""What a file raises that did not come whole."""
 
 Make = Callable[[Task], Archive | None]
 
@@ -165,7 +170,7 @@ def _archive(
             task.show(f"unpacking {file.name}")
             try:
                 files = unpacked(file, scratch / "content", version, shop)
-            except (tarfile.TarError, zipfile.BadZipFile, FailedError, OSError, EOFError) as error:
+            except _BROKEN as error:
                 raise Fault(f"{file} cannot be unpacked ({error}): fetch it again.", Exit.BAD_INPUT) from None
             digest = tars.pack({f"{component}/{name}": path for name, path in files.items()}, tar, scratch)
         task.end(f"{version}, {size(tar.stat().st_size)}")
@@ -178,13 +183,16 @@ def _unpacked_grafana(file: Path, content: Path, version: str, shop: Workshop) -
         shop.children.run(["dpkg-deb", "--extract", file, content], lambda line: None)
         home = content / _IN_DEB
     else:
-        with tarfile.open(file) as opened:
+        with tarfile.open(file, "r:gz") as opened:
             opened.extractall(content, **_SAFE)  # type: ignore[arg-type]  # noqa: S202 - what the vendor packed
-        (home, *others) = content.iterdir()
-        home = content if others else home
+        tops = list(content.glob("*"))
+        home = tops[0] if len(tops) == 1 else content
     for name in ("bin/grafana", "conf/defaults.ini", "public"):
         if not (home / name).exists():
             raise Fault(f"{file} is no Grafana: {name} is not in it.", Exit.BAD_INPUT)
+    told = home / "VERSION"
+    if told.exists() and told.read_text().strip() != version:
+        raise Fault(f"{file} holds Grafana {told.read_text().strip()}, not {version}.", Exit.BAD_INPUT)
     return _files(home)
 
 
