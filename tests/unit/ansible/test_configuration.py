@@ -37,6 +37,18 @@ def test_properties_write_booleans_and_lists_as_java_reads_them():
     assert FILTERS["to_properties"](data) == "auto.create=false\nconnect=a:1,b:2\nid=1\n"
 
 
+def test_an_ini_file_is_read_back_section_by_section():
+    data = {"server": {"port": 3000, "gone": None, "https": False}, "auth.anonymous": {"name": "a = b"}}
+    read = RawConfigParser()
+    read.read_string(FILTERS["to_ini"](data))
+    assert {name: dict(read[name]) for name in read.sections()} == {
+        "server": {"port": "3000", "https": "false"},
+        "auth.anonymous": {"name": "a = b"},
+    }
+    with pytest.raises(AnsibleFilterError, match="an INI file cannot hold password"):
+        FILTERS["to_ini"]({"security": {"password": "half;half"}})
+
+
 def _service(**more):
     return {
         "name": "sleeper",

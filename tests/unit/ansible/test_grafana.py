@@ -6,8 +6,11 @@ import json
 import os
 import stat
 import subprocess
+import threading
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from citypulse.control.archives import offered
 from citypulse.control.installation import CHECKOUT
 from tests import grafana_host, standin_grafana
 from tests.grafana_host import DASHBOARDS, Host, Manifest
+
+from .conftest import Program
 
 VERSIONS = offered.pinned(CHECKOUT)
 BOARD = "The board shows the dashboards."
@@ -45,7 +50,7 @@ def _well(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_it_runs_with_all_it_is_provisioned_with_and_a_second_run_changes_nothing(host):
-    said = _well(host.play())
+    said = _well(host.play("-vvv", "--diff"))
     password = host.password_file.read_text()
     assert len(password) == 32
     assert stat.S_IMODE(host.password_file.stat().st_mode) == 0o600
@@ -63,10 +68,7 @@ def test_it_runs_with_all_it_is_provisioned_with_and_a_second_run_changes_nothin
     assert host.password_file.read_text() == password
     assert _pids(host) == [pid]
 
-    again = _well(host.play("-vvv", "--diff", grafana_config={"users": {"viewers_can_edit": True}}))
-    assert _pids(host) != [pid], "a changed configuration is read by a new process"
-    assert host.password_file.read_text() == password
-    for text in (said, again, _command_lines(), (host.home / "etc/grafana/grafana.ini").read_text()):
+    for text in (said, _command_lines(), (host.home / "etc/grafana/grafana.ini").read_text()):
         assert password not in text
 
 
@@ -90,13 +92,19 @@ def _text(path: Path) -> str:
         return ""
 
 
-def test_what_it_writes(host):
-    _well(host.play("--tags", "configure", grafana_alertmanager_url="http://10.0.0.3:9093"))
-    written = host.home / "etc" / "grafana"
+@pytest.fixture(scope="module")
+def written(archives: Manifest) -> Iterator[Path]:
+    """What the role writes where Alertmanager is known."""
+    with grafana_host.host(archives) as made:
+        _well(made.play("--tags", "configure", grafana_alertmanager_url="http://10.0.0.3:9093"))
+        yield made.home / "etc" / "grafana"
+
+
+def test_what_it_writes(written):
     ini = configparser.ConfigParser(interpolation=None)
     ini.read(written / "grafana.ini")
     assert ini["server"]["http_addr"] == "127.0.0.1"
-    assert ini["security"]["admin_password"] == f"$__file{{{host.password_file}}}"
+    assert ini["security"]["admin_password"] == f"$__file{{{written.parents[1]}/var/grafana/admin-password}}"
     off = {
         "auth.anonymous": ["enabled"],
         "users": ["allow_sign_up"],
@@ -124,9 +132,8 @@ def test_what_it_writes(host):
     assert list((provisioned / "alerting").iterdir()) == []
 
 
-def test_every_datasource_of_the_dashboards_is_provisioned(host):
-    _well(host.play("--tags", "configure"))
-    file = host.home / "etc/grafana/provisioning/datasources/citypulse.yml"
+def test_every_datasource_of_the_dashboards_is_provisioned(written):
+    file = written / "provisioning" / "datasources" / "citypulse.yml"
     known = {(one["type"], one["uid"]) for one in yaml.safe_load(file.read_text())["datasources"]}
     used: set[tuple[str, str]] = set()
 
@@ -142,7 +149,8 @@ def test_every_datasource_of_the_dashboards_is_provisioned(host):
 
     for path in DASHBOARDS.values():
         collect(json.loads(path.read_text()))
-    assert used == known
+    assert known - used == {("alertmanager", "citypulse-alertmanager")}
+    assert used <= known
 
 
 def test_without_an_archive_preflight_says_so_and_nothing_is_done(host):
@@ -176,36 +184,62 @@ def test_a_wrong_sha256_is_named_and_nothing_is_installed(host):
     assert not list((host.home / "opt").glob("grafana-*"))
 
 
-APT = """#!/bin/sh
-echo "grafana | 99.0.0 | vendor's repository"
-"""
-
-
-@pytest.mark.parametrize(
-    ("repository", "says"),
-    [
-        (
-            "",
-            f"the host's apt does not offer grafana {VERSIONS.grafana}, nor is grafana_apt_repository given",
-        ),
-        ("deb nowhere", "no line such as `deb https://host/path suite component`"),
-        (
-            "deb http://127.0.0.1:9/apt stable main",
-            "http://127.0.0.1:9/apt/dists/stable/InRelease cannot be reached",
-        ),
-    ],
-)
-@pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root can install packages, so nobody else is asked further"
-)
-def test_a_package_that_cannot_come_is_told_too(host, repository, says):
+def test_both_ways_that_are_closed_are_told(host):
     (host.home / "bin" / "apt-cache").write_text(APT)
     (host.home / "bin" / "apt-cache").chmod(0o755)
     host.archives.clear()
-    said = _joined(_well(host.play(grafana_from=["archives", "package"], grafana_apt_repository=repository)))
-    assert f"no archive of Grafana {VERSIONS.grafana} and none of {offered.PLUGIN}" in said
-    assert says in said
+    said = _joined(_well(host.play(grafana_from=["archives", "package"])))
+    lack = f"no archive of Grafana {VERSIONS.grafana} and none of {offered.PLUGIN} {VERSIONS.plugin}, and "
+    assert lack in said
+    closed = f"{NOT_OFFERED}, nor is grafana_apt_repository given" if ROOT else "only root can install"
+    assert closed in said
     assert BOARD in said
+
+
+APT = """#!/bin/sh
+[ "$*" = "madison grafana" ] && echo "   grafana | 99.0.0 | the vendor's repository"
+"""
+ROOT = os.geteuid() == 0
+NOT_OFFERED = f"the host's apt does not offer grafana {VERSIONS.grafana}"
+
+
+@pytest.fixture
+def asked(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`asked(version, repository)`: why the package cannot come to a host whose apt offers 99.0.0."""
+    (tmp_path / "apt-cache").write_text(APT)
+    (tmp_path / "apt-cache").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def ask(version: str, repository: str = "") -> str:
+        done = program({"version": version, "repository": repository}, offered="grafana/files/offered.py")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return ask
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can install packages, so nobody else is asked further")
+def test_a_package_that_apt_offers_can_come(asked):
+    assert asked("99.0.0") == ""
+    assert asked(VERSIONS.grafana) == f"{NOT_OFFERED}, nor is grafana_apt_repository given"
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can install packages, so nobody else is asked further")
+def test_a_repository_is_looked_for_before_anything_is_changed(asked, tmp_path):
+    (tmp_path / "dists" / "stable").mkdir(parents=True)
+    (tmp_path / "dists" / "stable" / "InRelease").write_text("signed")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert (
+            asked(VERSIONS.grafana, f"deb [signed-by=/etc/apt/keyrings/grafana.asc] {address} stable main")
+            == ""
+        )
+        unknown = asked(VERSIONS.grafana, f"deb {address}/ other main")
+        assert unknown.startswith(f"{address}/dists/other/InRelease cannot be reached (HTTP Error 404")
+        server.shutdown()
+    assert "no line such as `deb https://host/path suite component`" in asked(VERSIONS.grafana, "deb nowhere")
 
 
 def _joined(text: str) -> str:

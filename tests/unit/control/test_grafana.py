@@ -40,6 +40,6 @@ def test_what_is_lacking_is_named_with_the_place_to_put_it(inst: Installation) -
 def test_where_it_runs_its_address_and_the_file_of_its_password_are_told(
     inst: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grafana, "services", lambda inst: [SimpleNamespace(name="grafana", running=True)])
+    monkeypatch.setattr(grafana, "services", lambda inst: [SimpleNamespace(name="grafana", pid=1)])
     file = inst.home / "var" / "grafana" / "admin-password"
     assert grafana.sentence(inst) == f"Grafana: http://127.0.0.1:3101, user admin, its password in {file}"

@@ -13,7 +13,8 @@ BOARD_PORT = 3000
 
 def runs(inst: Installation) -> bool:
     """Whether it is there to be looked at."""
-    return any(service.name == "grafana" and service.running for service in services(inst))
+    # Its role has waited until it serves, which may be before its manager takes it for started.
+    return any(service.name == "grafana" and service.pid for service in services(inst))
 
 
 def sentence(inst: Installation) -> str:
