@@ -62,10 +62,11 @@ def pinned(checkout: Path) -> Pinned:
 
 
 def makes(shop: Workshop) -> dict[str, Make]:
-    """How each component is made; what nobody offers makes nothing."""
-    if not (shop.checkout / "infra" / "ansible" / "roles" / "grafana").is_dir():
-        return {}
-    return {GRAFANA: partial(_grafana, shop), DATASOURCE: partial(_plugin, shop)}
+    """How each component is made; nothing where nobody has put anything, so that it costs nobody anything."""
+    plugin = _offers(shop, *_PLUGIN)
+    # Where the plugin is, apt may have Grafana; without the plugin it would not be run.
+    found: dict[str, Make] = {GRAFANA: partial(_grafana, shop)} if plugin or _offers(shop, *_GRAFANA) else {}
+    return found | ({DATASOURCE: partial(_plugin, shop)} if plugin else {})
 
 
 def _grafana(shop: Workshop, task: Task) -> Archive | None:
@@ -73,10 +74,9 @@ def _grafana(shop: Workshop, task: Task) -> Archive | None:
     file = _offer(shop, *_GRAFANA, version)
     if file is not None:
         return _archive(GRAFANA, version, sha256(file), lambda _: file, _unpacked_grafana, shop, task)
-    # Without its plugin it would not be run, and asking apt takes a second.
-    digest = _in_apt(version, shop) if _offer(shop, *_PLUGIN, pinned(shop.checkout).plugin) else None
+    digest = _in_apt(version, shop)
     if digest is None:
-        task.end(f"{version} is not offered; the board shows the dashboards")
+        task.end(f"{version} is not there, nor does apt offer it")
         return None
     return _archive(
         GRAFANA, version, digest, partial(_from_apt, version, shop), _unpacked_grafana, shop, task
@@ -87,14 +87,17 @@ def _plugin(shop: Workshop, task: Task) -> Archive | None:
     version = pinned(shop.checkout).plugin
     file = _offer(shop, *_PLUGIN, version)
     if file is None:
-        task.end(f"{version} is not offered")
         return None
     return _archive(DATASOURCE, version, sha256(file), lambda _: file, _unpacked_plugin, shop, task)
 
 
+def _offers(shop: Workshop, pattern: str, endings: tuple[str, ...]) -> list[Path]:
+    return sorted(path for path in shop.cache.offered.glob(pattern) if path.name.endswith(endings))
+
+
 def _offer(shop: Workshop, pattern: str, endings: tuple[str, ...], version: str) -> Path | None:
     """The vendor's file; None where there is none. Raises `Fault` for one of another version or checksum."""
-    offers = sorted(path for path in shop.cache.offered.glob(pattern) if path.name.endswith(endings))
+    offers = _offers(shop, pattern, endings)
     wanted = re.compile(rf"[-_]v?{re.escape(version)}(?![0-9]|\.[0-9])")
     file = next((path for path in offers if wanted.search(path.name)), None)
     if file is None and offers:
