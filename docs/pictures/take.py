@@ -1,7 +1,7 @@
 """Takes the pictures of the dashboards that README and docs show, in Debian's Chromium.
 
-Needs a demo that has been counted: `make pictures` after `make demo`. Its page is the one that a demo names in
-its last line; another run's or another time span is given as `make pictures PAGE=…`.
+Needs a demo that has been counted and servers that run: `make pictures` after `make demo`. Another page of
+the board, with another run or time span, is given as `make pictures PAGE=…`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, sync_playwright
+from cassandra import DriverException
+from cassandra.cluster import NoHostAvailable
+from playwright.sync_api import Browser, Error, sync_playwright
+
+from citypulse.control import grafana, installation, result
 
 HERE = Path(__file__).parent
 DESK = {"width": 1280, "height": 900}
@@ -37,19 +40,19 @@ def main(page: str) -> int:
         print("There is no Chromium on this machine: apt-get install chromium", file=sys.stderr)
         return 1
     address = urlsplit(page)
-    try:
-        urllib.request.urlopen(f"{address.scheme}://{address.netloc}/", timeout=30).close()
-    except (OSError, ValueError) as error:
-        print(f"PAGE={page} cannot be used: {error}; give the page that a demo names at its end.", file=sys.stderr)
-        return 2
     # Chromium has no sandbox for root.
     more = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=more)
-        for name, uid, window, scheme in PICTURES:
-            url = f"{address.scheme}://{address.netloc}/d/{uid}?{address.query}&refresh=off"
-            _take(browser, url, HERE / f"{name}.png", window, scheme)
-        browser.close()
+        try:
+            for name, uid, window, scheme in PICTURES:
+                url = f"{address.scheme}://{address.netloc}/d/{uid}?{address.query}&refresh=off"
+                _take(browser, url, HERE / f"{name}.png", window, scheme)
+        except Error as error:
+            print(f"{page} cannot be shown: {error.message.splitlines()[0]}", file=sys.stderr)
+            return 1
+        finally:
+            browser.close()
     return 0
 
 
@@ -70,5 +73,13 @@ def _take(browser: Browser, url: str, file: Path, window: dict[str, int], scheme
     print(f"{file.name}: {file.stat().st_size / 1024:.0f} KB")
 
 
+def _demo() -> str:
+    inst = installation.from_environment()
+    try:
+        return f"http://{inst.address(grafana.BOARD_PORT)}{result.view(inst, 'demo')}"
+    except (DriverException, NoHostAvailable, ValueError):
+        raise SystemExit("There is no demo whose dashboards could be shown: make demo makes one.") from None
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1]))
+    raise SystemExit(main(sys.argv[1] if sys.argv[1:] else _demo()))

@@ -42,14 +42,25 @@ def show(inst: Installation, run: str) -> None:
         f" Spark at http://{inst.address(8080)}; `make down` stops it, `make clean` deletes it."
     )
     if windows:
-        _open(inst, keyspace, [start for _, _, start in windows])
+        _open(inst, keyspace, windows)
 
 
-def _open(inst: Installation, keyspace: str, starts: Sequence[datetime]) -> None:
+def view(inst: Installation, run: str) -> str:
+    """Path and query of the page that shows all windows of a run, on the board and in Grafana.
+
+    Raises:
+        cassandra.DriverException: the run has no tables, or Cassandra does not answer.
+        ValueError: nothing was counted.
+    """
+    keyspace = f"citypulse_{run}"
+    with _session(inst, keyspace) as session:
+        return _view(keyspace, *_span(_windows(session)))
+
+
+def _open(inst: Installation, keyspace: str, windows: Sequence[Window]) -> None:
     """Print where the board shows these windows, and open it where there is a screen."""
-    first, last = (moment.replace(tzinfo=UTC) for moment in (min(starts), max(starts) + WINDOW))
-    span = f"from={_milliseconds(first)}&to={_milliseconds(last)}"
-    path = f"/d/citypulse-trends?var-keyspace={keyspace}&{span}"
+    first, last = _span(windows)
+    path = _view(keyspace, first, last)
     page = f"http://{inst.address(grafana.BOARD_PORT)}{path}"
     console.print(f"See it, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC:")
     console.print(page, soft_wrap=True, markup=False, highlight=False)
@@ -58,6 +69,16 @@ def _open(inst: Installation, keyspace: str, starts: Sequence[datetime]) -> None
         console.print(in_grafana, soft_wrap=True, markup=False, highlight=False)
     if console.is_terminal and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(page)
+
+
+def _span(windows: Iterable[Window]) -> tuple[datetime, datetime]:
+    starts = [start.replace(tzinfo=UTC) for _, _, start in windows]
+    return min(starts), max(starts) + WINDOW
+
+
+def _view(keyspace: str, first: datetime, last: datetime) -> str:
+    span = f"from={_milliseconds(first)}&to={_milliseconds(last)}"
+    return f"/d/citypulse-trends?var-keyspace={keyspace}&{span}"
 
 
 def _milliseconds(moment: datetime) -> int:
