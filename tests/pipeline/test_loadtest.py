@@ -48,7 +48,15 @@ def test_every_process_is_measured_against_its_limit(result: Result, system: Sys
     known = limits.read(system.installation, {})
     measured = {process.service: process for process in result.processes}
     expected = {"zookeeper1", "zookeeper2", "kafka1", "kafka2", "cassandra1", "spark-master", "spark-worker1"}
-    expected |= {"node-exporter", "prometheus", "board", "alertmanager", "producer-load", "spark-job-load", "replay-load"}
+    expected |= {
+        "node-exporter",
+        "prometheus",
+        "board",
+        "alertmanager",
+        "producer-load",
+        "spark-job-load",
+        "replay-load",
+    }
     assert set(measured) >= {*expected, SENDER}
     assert [name for name in expected if limits.of(name, known) is None] == ["replay-load"]
     for name in expected:
