@@ -163,6 +163,20 @@ def test_everybody_can_use_a_page(view: Open, name: str, scheme: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_on_a_phone_no_line_is_drawn_over_its_legend(view: Open) -> None:
+    page = view("citypulse-trends")
+    page.set_viewport_size(PHONE)
+    page.reload()
+    page.wait_for_selector("body[data-looked]")
+    panels = page.locator(".panel.lines").all()
+    assert panels
+    for panel in panels:
+        drawn, legend = (panel.locator(part).first.bounding_box() for part in ("canvas", ".legend"))
+        assert drawn is not None
+        assert legend is not None
+        assert drawn["y"] + drawn["height"] <= legend["y"] + 1
+
+
 def test_a_panel_says_that_cassandra_is_gone_and_the_page_stays(browser: Browser, tmp_path: Path) -> None:
     port, nobody = free_port(), free_port()
     child = Child(
