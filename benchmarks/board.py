@@ -18,6 +18,7 @@ import random
 import shutil
 import statistics
 import time
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import aiohttp
@@ -90,7 +91,7 @@ def _open(browser: Browser, board: str, keyspace: str, uid: str, hours: int) -> 
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(60_000)
         loaded: list[Request] = []
-        page.on("requestfinished", loaded.append)
+        page.on("requestfinished", _keeping(loaded))
         began = time.monotonic()
         page.goto(f"{board}/d/{uid}?{_query(keyspace, hours)}", wait_until="commit")
         page.wait_for_selector("section canvas, section table tbody tr", state="attached")
@@ -104,6 +105,15 @@ def _open(browser: Browser, board: str, keyspace: str, uid: str, hours: int) -> 
         f" {statistics.median(firsts):.2f} s, all after {statistics.median(whole):.2f} s",
         flush=True,
     )
+
+
+def _keeping(loaded: list[Request]) -> Callable[[Request], None]:
+    """Playwright wants a function of Python's, which `loaded.append` is not."""
+
+    def keep(request: Request) -> None:
+        loaded.append(request)
+
+    return keep
 
 
 def _weight(request: Request) -> int:
