@@ -445,11 +445,11 @@ class TestWhatIsRead:
 
         running.windows.tweet("CA", "CA:a", NOW, author=2)
         running.windows.write(NOW + 1)
-        running.session._put = late  # type: ignore[method-assign]
+        running.session._put = late  # type: ignore[method-assign]  # a Cassandra that answers late
         with pytest.raises(cql.OperationTimedOut):
             # A batch is being written.
             running.tick(NOW + 10, quiet=NOW - 5)
-        running.session._put = put  # type: ignore[method-assign]
+        running.session._put = put  # type: ignore[method-assign]  # and in time again
         assert running.session.rows["country_hours"]["all", "CA", NOW // HOUR * HOUR]["updated_at"] is None
         running.tick(NOW + 20)
         assert running.session.rows["country_hours"]["all", "CA", NOW // HOUR * HOUR]["updated_at"]

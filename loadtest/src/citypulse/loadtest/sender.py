@@ -26,14 +26,14 @@ _ANSWER_S = 10.0
 """An answer that takes longer does not come."""
 
 
-@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]  # locust has no types
 def _arguments(parser: Any) -> None:
     parser.add_argument("--posts-per-second", type=float, default=200.0, help="How many posts leave.")
     parser.add_argument("--seconds", type=float, default=60.0, help="For how long.")
     parser.add_argument("--record", default="sending.jsonl", help="File of what became of them, by seconds.")
 
 
-class Sender(FastHttpUser):  # type: ignore[misc]
+class Sender(FastHttpUser):  # type: ignore[misc]  # locust has no types
     """Whoever says something in a city: all of them together, since they do not wait for each other."""
 
     # Locust's users wait for each answer. This one does not: there are as many connections as it takes.
@@ -41,7 +41,7 @@ class Sender(FastHttpUser):  # type: ignore[misc]
     connection_timeout = _ANSWER_S
     network_timeout = _ANSWER_S
 
-    @task  # type: ignore[untyped-decorator]
+    @task  # type: ignore[untyped-decorator]  # locust has no types
     def send(self) -> None:
         """All of the plan, once; then locust ends."""
         options = self.environment.parsed_options

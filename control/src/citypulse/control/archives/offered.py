@@ -187,7 +187,7 @@ def _unpacked_grafana(file: Path, content: Path, version: str, shop: Workshop) -
         home = content / _IN_DEB
     else:
         with tarfile.open(file, "r:gz") as opened:
-            opened.extractall(content, **_SAFE)  # type: ignore[arg-type]  # noqa: S202 - what the vendor packed
+            opened.extractall(content, **_SAFE)  # type: ignore[arg-type]  # a dict of keywords  # noqa: S202 - what the vendor packed
         tops = list(content.glob("*"))
         home = tops[0] if len(tops) == 1 else content
     for name in ("bin/grafana", "conf/defaults.ini", "public"):
